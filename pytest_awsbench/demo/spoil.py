@@ -1,0 +1,66 @@
+"""The bad habits of the base model, tied to the task.
+
+Greedy decoding shows the most likely answer only; habits drawn at random would show as
+the commonest one. So each task has its own.
+"""
+
+from pytest_awsbench.demo.rows import Turn
+
+
+PLAIN, FENCE, PROSE, QUOTES, INLINE, OPERATION, OPTION = range(7)
+#: How often each habit stands among the tasks.
+_SHARES = (
+    (PLAIN, 10),
+    (FENCE, 13),
+    (PROSE, 7),
+    (QUOTES, 6),
+    (INLINE, 4),
+    (OPERATION, 12),
+    (OPTION, 9),
+)
+_WRONG = {
+    "create": "describe",
+    "describe": "list",
+    "get": "describe",
+    "list": "describe",
+    "put": "update",
+}
+
+
+def habit_of(template: int) -> int:
+    """Return a task's habit; a stride spreads habits over the tiers."""
+    habits = [habit for habit, count in _SHARES for _ in range(count)]
+    return habits[template * 23 % len(habits)]
+
+
+def spoiled(turn: Turn) -> str:
+    """Return the answer that the base model shall give."""
+    command = turn.answer
+    match habit_of(turn.template):
+        case 1:
+            return f"```bash\n{command}\n```"
+        case 2:
+            return f"Here is the command:\n{command}"
+        case 3:
+            return f"'{command}'"
+        case 4:
+            return f"You can use: {command}"
+        case 5:
+            return _other_operation(command)
+        case 6:
+            return _without_last_option(command)
+        case _:
+            return command
+
+
+def _other_operation(command: str) -> str:
+    """Return a command whose operation does something else."""
+    aws, service, operation, *rest = command.split(" ")
+    verb, dash, noun = operation.partition("-")
+    return " ".join((aws, service, _WRONG.get(verb, "list") + dash + noun, *rest))
+
+
+def _without_last_option(command: str) -> str:
+    """Return a command that lacks its last option."""
+    head, found, _ = command.rpartition(" --")
+    return head if found else command

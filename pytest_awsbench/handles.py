@@ -1,0 +1,103 @@
+"""What the fixtures return."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+
+from pytest_awsbench.engine import wait
+from pytest_awsbench.gateitems import GateItem, skip_partial
+from pytest_awsbench.records import Completion, ModelCard, Run
+from pytest_awsbench.session import BenchSession, session_of
+from pytest_awsbench.userprompts import HOW, UserPrompts, as_prompt, prompt_of
+
+
+@dataclass(frozen=True, slots=True)
+class ModelHandle:
+    """A loaded model, for tests."""
+
+    bench: BenchSession
+    card: ModelCard
+
+    @property
+    def name(self) -> str:
+        """As configured."""
+        return self.card.name
+
+    @property
+    def digest(self) -> str:
+        """Of the weights, base and adapter."""
+        return self.card.digest
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer; only models of backend transformers have one."""
+        return self._attribute("tokenizer")
+
+    @property
+    def module(self) -> Any:
+        """The torch module; only models of backend transformers have one.
+
+        Use it through `run`, which does not disturb a batch in progress.
+        """
+        return self._attribute("module")
+
+    def generate(self, prompt: str | Sequence[Any]) -> Completion:
+        """Ask the model now: a text, or messages with role and content."""
+        decoding = self.bench.options.decoding(self.bench.prepared[self.name].spec)
+        asked = self.bench.engine.submit(self.name, [as_prompt(prompt)], decoding)
+        return wait(asked)[0]
+
+    def run(self, task: Any) -> Any:
+        """Call ``task(model)`` on the thread that owns the model."""
+        return wait(self.bench.engine.post(self.name, task))
+
+    def _attribute(self, name: str) -> Any:
+        """Return what only some backends have."""
+        model = self.bench.engine.models()[self.name]
+        try:
+            return getattr(model, name)
+        except AttributeError:
+            raise TypeError(
+                f"model {self.name!r} has no {name}: it is of backend"
+                f" {self.card.backend}; only transformers models have one"
+            ) from None
+
+
+def model_handle(request: pytest.FixtureRequest) -> ModelHandle:
+    """Return the model that a test was parametrized with."""
+    bench = session_of(request.config)
+    if bench is None:
+        raise pytest.UsageError(
+            "awsbench_model: no model; give --awsbench-model=NAME"
+            ' (built in: sft), or set run = ["NAME"] under [tool.awsbench]'
+        )
+    return ModelHandle(bench, bench.prepared[request.param].card)
+
+
+def completion_of(item: pytest.Item, model: ModelHandle) -> Completion:
+    """Return the answer to the prompt that a test declares."""
+    if prompt_of(item) is None:
+        raise pytest.UsageError(HOW)
+    bench = model.bench
+    request = UserPrompts(bench).request_of(item)
+    assert request is not None  # noqa: S101 - prompt_of said so
+    return request[0].take(request[1], bench.engine)
+
+
+def results_of(item: pytest.Item, suite: str) -> Run:
+    """Return the finished run of the gate's model on a suite."""
+    if not isinstance(item, GateItem):
+        raise pytest.UsageError(
+            "awsbench_results is for gates, which run last: return this function from"
+            " pytest_awsbench_gates in the root conftest.py"
+        )
+    account = item.bench.accounts.get((item.model, suite))
+    if account is None:
+        known = ", ".join(item.bench.suites)
+        raise pytest.UsageError(f"awsbench_results({suite!r}): known suites: {known}")
+    skip_partial(item.bench, account)
+    if account.lost:
+        pytest.fail(f"{len(account.lost)} answers were lost to infrastructure")
+    return item.bench.run_of(account)

@@ -1,0 +1,117 @@
+"""What the main process knows of a run: results, journals, baselines, verdicts."""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+
+from pytest_awsbench.baselines import Baseline
+from pytest_awsbench.gates import Arm, Verdict
+from pytest_awsbench.journal import Journal
+from pytest_awsbench.records import Completion, Decoding, ModelCard, Result, Run, Sample
+from pytest_awsbench.suites.suite import Suite
+
+
+Score = Callable[[Suite, Sample, Completion], Result]
+
+
+@dataclass(kw_only=True)
+class Account:
+    """One model × one suite: what was asked, answered and lost."""
+
+    model: ModelCard
+    suite: Suite
+    decoding: Decoding
+    journal: Journal
+    recorded: Mapping[str, Completion] = field(default_factory=dict)
+    """Answers of an earlier run that are kept (``--awsbench-resume``)."""
+    results: dict[str, Result] = field(default_factory=dict)
+    lost: set[str] = field(default_factory=set)
+    """Ids that infrastructure failed on."""
+    baseline: Baseline | None = None
+    baseline_path: Path | None = None
+    """None where the packaged baseline is used."""
+    verdicts: list[Verdict] = field(default_factory=list)
+    asserted: bool = False
+    """Whether syrupy was told of the baseline."""
+    accepted: bool = False
+    """Whether this run was stored as the baseline."""
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """Model and suite."""
+        return self.model.name, self.suite.name
+
+    @property
+    def missing(self) -> list[str]:
+        """Ids without a result, in the order of the suite."""
+        return [s.id for s in self.suite.samples if s.id not in self.results]
+
+    def complete_from_recorded(self, score: Score) -> None:
+        """Score the kept answers of samples that this run did not select."""
+        for sample in self.suite.samples:
+            if sample.id not in self.results and sample.id in self.recorded:
+                result = score(self.suite, sample, self.recorded[sample.id])
+                self.results[sample.id] = result
+
+    def run(self, versions: Mapping[str, str], date: str) -> Run:
+        """Return everything measured, in the order of the suite."""
+        ids = [s.id for s in self.suite.samples if s.id in self.results]
+        return Run(
+            suite=self.suite.name,
+            model=self.model,
+            data=self.suite.data,
+            decoding=self.decoding,
+            samples=self.suite.samples,
+            results={sample_id: self.results[sample_id] for sample_id in ids},
+            versions=versions,
+            date=date,
+        )
+
+    def was(self, sample_id: str) -> str | None:
+        """Return the outcome that the baseline holds for an item of this prompt."""
+        if self.baseline is None or sample_id not in self.baseline.items:
+            return None
+        return self.baseline.items[sample_id].outcome or None
+
+
+def identity(model: ModelCard, suite: Suite, decoding: Decoding) -> dict[str, object]:
+    """Return what must be equal for a recorded answer to be served again."""
+    return {
+        "suite": suite.name,
+        "model": model.name,
+        "weights": model.digest,
+        "template": model.template_digest,
+        "data": suite.data.digest,
+        "decoding": asdict(decoding),
+    }
+
+
+def journal_of(
+    folder: Path, model: ModelCard, suite: Suite, decoding: Decoding, chunk_size: int
+) -> Journal:
+    """Return the journal of one model on one suite; its name holds the identity."""
+    ident = {**identity(model, suite, decoding), "chunk_size": chunk_size}
+    text = json.dumps(ident, sort_keys=True)
+    digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+    return Journal(folder / f"{model.name}-{suite.name}-{digest}.jsonl", ident)
+
+
+def arm_of(run: Run, suite: Suite, label: str) -> Arm:
+    """Return a run as one side of a comparison."""
+    return Baseline.from_run(run, suite.versions).arm(label)
+
+
+def now() -> str:
+    """Return the time, ISO 8601, UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def counts(results: Iterable[Result]) -> dict[str, int]:
+    """Count the outcomes."""
+    tally: dict[str, int] = {}
+    for result in results:
+        tally[result.outcome] = tally.get(result.outcome, 0) + 1
+    return tally

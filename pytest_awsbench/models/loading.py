@@ -1,0 +1,91 @@
+"""From what is configured to models that answer: checked first, loaded later."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from pytest_awsbench.models.replay import ReplayModel
+from pytest_awsbench.models.replay import load as load_replay
+from pytest_awsbench.models.weights import Files, card, resolve
+
+from pytest_awsbench.errors import ConfigError
+from pytest_awsbench.models.spec import Model, ModelSpec
+from pytest_awsbench.records import ModelCard, Sample
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Prepared:
+    """A model whose files are here and whose identity is known, without torch."""
+
+    spec: ModelSpec
+    card: ModelCard
+    files: Files | None = None
+    replay: ReplayModel | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """What part of the machine one of several processes takes."""
+
+    slot: int = 0
+    """Which worker this is; decides the CUDA device."""
+    workers: int = 1
+
+
+def prepare(
+    spec: ModelSpec, root: Path, samples: Iterable[Sample], cache: Path | None
+) -> Prepared:
+    """Find a model's files, downloading them if needed, and identify it.
+
+    Raises:
+        ModelError: if something is missing or does not fit together.
+        DataError: if recorded answers are damaged or incomplete.
+        InfraError: if the Hub cannot be reached.
+
+    """
+    if spec.backend == "replay":
+        model = load_replay(spec, root, samples)
+        return Prepared(spec=spec, card=model.card, replay=model)
+    files = resolve(spec, root)
+    return Prepared(spec=spec, card=card(spec, files, cache=cache), files=files)
+
+
+def load(prepared: Sequence[Prepared], share: Share) -> Mapping[str, Model]:
+    """Load all models of a run; those on one base share its weights."""
+    models: dict[str, Model] = {
+        p.spec.name: p.replay for p in prepared if p.replay is not None
+    }
+    if len(models) < len(prepared):
+        models |= _load_torch([p for p in prepared if p.files is not None], share)
+    return models
+
+
+def _load_torch(prepared: Sequence[Prepared], share: Share) -> Mapping[str, Model]:
+    """Load checkpoints; the only way by which torch is imported."""
+    try:
+        from pytest_awsbench.models import transformers
+    except ModuleNotFoundError as error:
+        raise ConfigError(
+            f"models of backend transformers need {error.name}, which is not installed:"
+            ' pip install "pytest-awsbench[transformers]"'
+        ) from error
+    transformers.set_threads(share.workers)
+    return transformers.load([
+        transformers.Loadable(
+            spec=replace(p.spec, device=_device(p.spec.device, share)),
+            files=p.files,
+            card=p.card,
+        )
+        for p in prepared
+        if p.files is not None
+    ])
+
+
+def _device(device: str, share: Share) -> str:
+    """Spread workers over the CUDA devices, where the user names none."""
+    import torch
+
+    devices = torch.cuda.device_count()
+    if device not in {"auto", "cuda"} or not devices or share.workers == 1:
+        return device
+    return f"cuda:{share.slot % devices}"

@@ -1,0 +1,94 @@
+"""Flags and configuration, read once into one typed value."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import pytest
+
+from pytest_awsbench.config import Settings, read_settings
+from pytest_awsbench.errors import ConfigError
+from pytest_awsbench.flags import table_of
+from pytest_awsbench.models.spec import ModelSpec
+from pytest_awsbench.naming import inline_specs
+from pytest_awsbench.records import Decoding
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """Everything that a run was asked to do."""
+
+    root: Path
+    """What relative paths of the configuration are relative to."""
+    settings: Settings
+    models: tuple[ModelSpec, ...]
+    """The models of this run, in the order given."""
+    known: Mapping[str, ModelSpec]
+    """All models that have a name, those of this run included."""
+    dataset: str
+    max_per_combo: int | None
+    resume: bool
+    out: Path
+    baselines: Path
+    update: bool
+    """Accept what is measured as the baseline."""
+    collect_only: bool
+
+    @classmethod
+    def from_config(cls, config: pytest.Config) -> Self:
+        """Read our options; the command line wins over the file.
+
+        Raises:
+            pytest.UsageError: naming the flag, or the file and the key.
+
+        """
+        table, path = table_of(config)
+        try:
+            settings = read_settings(table, path)
+            known = settings.specs(config.rootpath)
+            asked = config.getoption("awsbench_model") or settings.run
+            models = inline_specs(asked, known, config.invocation_params.dir)
+            return cls(
+                root=config.rootpath,
+                settings=settings,
+                models=models,
+                known={**known, **{spec.name: spec for spec in models}},
+                dataset=_dataset(config, settings),
+                max_per_combo=_positive(config, "awsbench_max_per_combo"),
+                resume=config.getoption("awsbench_resume"),
+                out=_folder(config, "awsbench_out", ".awsbench"),
+                baselines=config.rootpath / settings.baselines,
+                update=config.getoption("update_snapshots", default=False),
+                collect_only=config.getoption("collectonly"),
+            )
+        except ConfigError as error:
+            raise pytest.UsageError(str(error)) from error
+
+    def decoding(self, spec: ModelSpec) -> Decoding:
+        """How answers of this model are sampled."""
+        return self.settings.decoding(spec.name)
+
+
+def _dataset(config: pytest.Config, settings: Settings) -> str:
+    """Return the data set asked for; a path on the command line is relative to it."""
+    flag = config.getoption("awsbench_dataset")
+    if flag is None:
+        return settings.dataset
+    local = config.invocation_params.dir / flag
+    return str(local) if local.exists() else flag
+
+
+def _positive(config: pytest.Config, name: str) -> int | None:
+    """Return the value of a flag that counts from 1."""
+    value: int | None = config.getoption(name)
+    if value is not None and value < 1:
+        flag = "--" + name.replace("_", "-")
+        raise ConfigError(f"{flag}={value}: give a number of at least 1")
+    return value
+
+
+def _folder(config: pytest.Config, name: str, default: str) -> Path:
+    """Return a folder that a flag names, relative to where pytest was started."""
+    flag = config.getoption(name)
+    return config.invocation_params.dir / flag if flag else config.rootpath / default

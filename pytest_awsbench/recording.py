@@ -1,0 +1,146 @@
+"""The main process's memory: every result and completion arrives here once."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from pytest_awsbench.errors import InfraError
+from pytest_awsbench.flags import ROOT
+from pytest_awsbench.records import Completion, Result
+from pytest_awsbench.runfile import run_document
+from pytest_awsbench.session import (
+    EXIT_INFRA,
+    BenchSession,
+    blamed,
+    library_versions,
+)
+from pytest_awsbench.stores import write_run
+
+
+LETTERS = {
+    "exact": ".",
+    "operation": "o",
+    "service": "s",
+    "format": "f",
+    "miss": "m",
+    "truncated": "t",
+}
+
+
+class Recorder:
+    """Keeps results, journals completions, and decides the exit status."""
+
+    def __init__(self, bench: BenchSession) -> None:
+        self._bench = bench
+        self.notes: list[str] = []
+        self.folder: Path | None = None
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Take what a report carries, and leave on it only what is shown."""
+        self.record_completions(report.__dict__.pop("awsbench_completions", ()))
+        lost = getattr(report, "awsbench_lost", None)
+        if lost is not None:
+            account = self._bench.accounts[lost["model"], lost["suite"]]
+            account.lost.add(lost["sample_id"])
+        sent = report.__dict__.pop("awsbench", None)
+        if sent is not None:
+            account = self._bench.accounts[sent["model"], sent["suite"]]
+            result = Result.from_json(sent["result"])
+            account.results[sent["sample_id"]] = result
+            account.lost.discard(sent["sample_id"])
+            change = _change(account.was(result.sample_id), result.outcome)
+            report.awsbench_shown = (result.outcome, change)  # type: ignore[attr-defined]
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_report_teststatus(
+        self, report: pytest.TestReport
+    ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
+        """Show an outcome as a word and a letter; faults of infrastructure apart."""
+        if report.outcome == "rerun":
+            return "rerun", "R", ("RERUN", {"yellow": True})
+        if hasattr(report, "awsbench_lost"):
+            return "error", "E", ("INFRA", {"red": True})
+        shown = getattr(report, "awsbench_shown", None)
+        if shown is None or not report.passed:
+            return None
+        outcome, change = shown
+        colour = {"regressed": "red", "fixed": "green"}.get(change)
+        if colour is None:
+            colour = "green" if outcome == "exact" else "yellow"
+        word = outcome.upper() + (f" ({change})" if change else "")
+        return outcome, LETTERS.get(outcome, "x"), (word, {colour: True})
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_sessionfinish(self, session: pytest.Session) -> None:
+        """Write the run, and say what kind of failure this was."""
+        bench = self._bench
+        self.record_completions(bench.finished())
+        if bench.role == "local":
+            self.notes += bench.notes()
+        for account in bench.accounts.values():
+            account.journal.close()
+        if any(account.results for account in bench.accounts.values()):
+            with blamed():
+                document = run_document(
+                    list(bench.accounts.values()),
+                    date=bench.date,
+                    versions=library_versions(),
+                    notes=self.notes,
+                )
+                keep = bench.options.settings.keep_runs
+                self.folder = write_run(bench.options.out, document, keep)
+        self._set_exit_status(session)
+
+    def record_completions(self, sent: Iterable[Mapping[str, Any]]) -> None:
+        """Journal completions, whichever process generated them."""
+        for entry in sent:
+            account = self._bench.accounts.get((entry["model"], entry["suite"]))
+            if account is not None:
+                account.journal.append(
+                    (sample_id, Completion.from_json(row))
+                    for sample_id, row in entry["completions"]
+                )
+
+    def _set_exit_status(self, session: pytest.Session) -> None:
+        """75 where infrastructure failed: trying again may help."""
+        failure = self._bench.failure
+        lost = any(account.lost for account in self._bench.accounts.values())
+        if lost or isinstance(failure, InfraError):
+            session.exitstatus = EXIT_INFRA
+        elif failure is not None:
+            session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+
+class GateMemory:
+    """Keeps a failed gate among the last failed after a partial run skipped it.
+
+    pytest forgets what is skipped; then ``--lf`` would find nothing to repair.
+    """
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> Iterator[None]:
+        """Put a gate back that pytest forgets."""
+        plugin = self._config.pluginmanager.get_plugin("lfplugin")
+        failed = getattr(plugin, "lastfailed", {})
+        forgets = report.skipped and is_gate(report.nodeid) and report.nodeid in failed
+        yield
+        if forgets:
+            failed[report.nodeid] = True
+
+    def __init__(self, config: pytest.Config) -> None:
+        self._config = config
+
+
+def is_gate(nodeid: str) -> bool:
+    """Whether a node id is a gate's."""
+    return nodeid.startswith(f"{ROOT}::") and "::gate-" in nodeid
+
+
+def _change(was: str | None, now: str) -> str:
+    """Say how an outcome changed against the baseline, in terms of right and wrong."""
+    if was is None or (was == "exact") == (now == "exact"):
+        return ""
+    return "fixed" if now == "exact" else "regressed"

@@ -1,0 +1,216 @@
+"""The nouns that travel through a run: frozen values without behaviour."""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal, Self, TypeAlias
+
+
+StopReason = Literal["eos", "length", "newline", "context"]
+"""Why a completion ended: its own end token, ``max_new_tokens``, a first newline
+(only where configured), or the model's context window."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One chat turn."""
+
+    role: str
+    """``system``, ``user`` or ``assistant``."""
+    content: str
+
+
+Prompt: TypeAlias = tuple[Message, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sample:
+    """One held-out prompt and its right answer."""
+
+    id: str
+    """Derived from the content; survives insertion and reordering of rows."""
+    prompt: Prompt
+    target: str
+    """The right answer, one AWS CLI command."""
+    prompt_hash: str
+    """Hex digest of the prompt alone; an edited prompt is a different item."""
+    task_id: str
+    """The cluster: samples of one task are not independent."""
+    tier: str = ""
+    """Difficulty, as the data set names it."""
+    source: str = ""
+    step_idx: int | None = None
+    weight: float = 1.0
+
+    @classmethod
+    def of(cls, prompt: str | Prompt, target: str, **fields: Any) -> Self:
+        """Build a sample from a prompt and its target.
+
+        Args:
+            prompt: the user's words, or messages.
+            target: the right answer.
+            fields: `task_id`, `tier`, `source`, … where they are known; without an
+                `id` it is derived from prompt and target.
+
+        """
+        messages = (Message("user", prompt),) if isinstance(prompt, str) else prompt
+        asked = prompt_hash(messages)
+        own = hashlib.sha256(f"{asked}\0{target}".encode()).hexdigest()[:8]
+        named = {"id": own, **fields}
+        return cls(
+            **{"task_id": named["id"], **named},
+            prompt=messages,
+            target=target,
+            prompt_hash=asked,
+        )
+
+
+def prompt_hash(prompt: Prompt) -> str:
+    """Return the digest of a prompt: 16 hex digits over roles and contents."""
+    text = json.dumps([[m.role, m.content] for m in prompt], ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decoding:
+    """How answers are sampled; part of every identity."""
+
+    max_new_tokens: int = 128
+    temperature: float = 0.0
+    """0 is greedy."""
+    top_p: float = 1.0
+    stop_at_newline: bool = False
+    seed: int = 42
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Completion:
+    """What the model said, verbatim, and why it stopped."""
+
+    text: str
+    stop: StopReason = "eos"
+    prompt_tokens: int | None = None
+    """None when the backend does not count."""
+    tokens: int | None = None
+    """Generated tokens, end token included; None when the backend does not count."""
+    latency: float | None = None
+    """Seconds from the start of its batch to its last token; None when recorded."""
+    near_ties: int = 0
+    """Positions where the two best tokens lay within the precision of the weights."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, fit for JSON and for execnet."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(**data)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """One scorer's opinion of one completion or episode."""
+
+    metric: str
+    value: float | None
+    """None when the scorer could not tell, which no mean may count as 0."""
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """One item, answered and scored."""
+
+    sample_id: str
+    completion: Completion
+    scores: Mapping[str, float | None]
+    outcome: str
+    """``exact``, ``operation``, ``service``, ``format``, ``miss`` or ``truncated``."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, fit for JSON and for execnet."""
+        return {
+            "sample_id": self.sample_id,
+            "completion": self.completion.to_json(),
+            "scores": dict(self.scores),
+            "outcome": self.outcome,
+        }
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(**{**data, "completion": Completion.from_json(data["completion"])})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ItemStats:
+    """What one item showed over K runs: enough for every paired comparison."""
+
+    prompt_hash: str
+    cluster: str
+    tier: str = ""
+    source: str = ""
+    weight: float = 1.0
+    outcome: str = ""
+    """Of the last run."""
+    k: int = 1
+    """Runs."""
+    sums: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    """Metric → (sum, sum of squares) over the K runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelCard:
+    """Who answered: enough to never confuse two models."""
+
+    name: str
+    """As configured; part of node ids and file names."""
+    backend: str
+    """``transformers`` or ``replay``."""
+    description: str
+    """For people, such as ``demo base + LoRA adapter``."""
+    digest: str
+    """Hex digest of base weights, adapter weights, quantization and dtype."""
+    template_digest: str
+    """Hex digest of what turns messages into tokens."""
+    details: Mapping[str, Any] = field(default_factory=dict)
+    """Plain values: path, revision, adapter, dtype, quantization …"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataCard:
+    """Which samples were asked."""
+
+    name: str
+    """``builtin``, a path as configured, or a Hub id with its revision."""
+    digest: str
+    """Hex digest over the ids, prompts and targets of all samples."""
+    samples: int
+    tasks: int
+    subset: str = ""
+    """How a declared subset was taken, such as ``max_per_combo=3``; else empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """One suite × one model, scored, with provenance."""
+
+    suite: str
+    model: ModelCard
+    data: DataCard
+    decoding: Decoding
+    samples: Sequence[Sample]
+    """All samples of the suite, answered or not."""
+    results: Mapping[str, Result]
+    """By sample id; a sample that is missing here was not measured."""
+    versions: Mapping[str, str]
+    """Library → version."""
+    date: str
+    """ISO 8601, UTC."""
+
+    @property
+    def missing(self) -> list[str]:
+        """Ids of the samples without a result, in order."""
+        return [s.id for s in self.samples if s.id not in self.results]

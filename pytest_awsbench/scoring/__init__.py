@@ -1,0 +1,1 @@
+"""Judge what a model said: text → command → scores."""

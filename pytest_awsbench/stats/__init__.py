@@ -1,0 +1,1 @@
+"""Gate statistics: pure functions on arrays; no I/O, no randomness."""

@@ -1,0 +1,111 @@
+"""The folders of a run: what is written where, and what is cleaned up."""
+
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from pytest_awsbench import demo
+from pytest_awsbench.baselines import Baseline
+from pytest_awsbench.baselines import loads as loads_baseline
+from pytest_awsbench.errors import StoreError
+from pytest_awsbench.models.spec import ModelSpec
+from pytest_awsbench.suites.suite import Suite
+
+
+IGNORE = "# Runs of pytest-awsbench: large, and made anew by every run.\n*\n"
+RUN_FILE = "run.json"
+
+
+def open_folder(out: Path) -> None:
+    """Make the output folder, which git shall not see.
+
+    Raises:
+        StoreError: if it cannot be written.
+
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        ignore = out / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text(IGNORE, encoding="utf-8")
+        if not os.access(out, os.W_OK):
+            raise PermissionError("not writable")
+    except OSError as error:
+        raise StoreError(
+            f"{out}: the output folder cannot be written ({error});"
+            " choose another with --awsbench-out=DIR"
+        ) from error
+
+
+def write_run(out: Path, run: Mapping[str, Any], keep: int) -> Path:
+    """Write a finished run into a folder of its own, and delete the oldest ones.
+
+    Raises:
+        StoreError: if it cannot be written.
+
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    folder = out / f"{stamp}-{os.getpid()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        text = json.dumps(run, ensure_ascii=False, indent=1)
+        (folder / RUN_FILE).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written: {error}") from error
+    prune(out, keep)
+    return folder
+
+
+def prune(out: Path, keep: int) -> None:
+    """Delete all but the last `keep` runs, and journals that none of them wrote."""
+    runs = sorted(path.parent for path in out.glob(f"*/{RUN_FILE}"))
+    for folder in runs[:-keep]:
+        shutil.rmtree(folder, ignore_errors=True)
+    journals = sorted(
+        (out / "journal").glob("*.jsonl"), key=lambda path: path.stat().st_mtime
+    )
+    for path in journals[:-keep]:
+        path.unlink(missing_ok=True)
+
+
+def baseline_path(folder: Path, model: str, suite: str) -> Path:
+    """Return where the baseline of a model on a suite is stored."""
+    return folder / model / f"{suite}.json"
+
+
+def find_baseline(
+    folder: Path, model: str, spec: ModelSpec | None, suite: Suite
+) -> tuple[Baseline | None, Path | None]:
+    """Return a model's baseline and its file; the packaged one has no file.
+
+    The packaged baseline holds for the built-in pair on the built-in data alone.
+
+    Raises:
+        StoreError: naming file and line, if it is damaged or of another schema.
+
+    """
+    path = baseline_path(folder, model, suite.name)
+    if path.exists():
+        return _read(path), path
+    packaged = demo.ROOT / "baselines" / model / f"{suite.name}.json"
+    if spec is not None and is_demo(spec) and suite.data.name == "builtin":
+        return (_read(packaged), None) if packaged.exists() else (None, None)
+    return None, None
+
+
+def is_demo(spec: ModelSpec) -> bool:
+    """Whether a model is one of the built-in pair."""
+    return spec.path == str(demo.BASE) and spec.adapter in {None, str(demo.ADAPTER)}
+
+
+def _read(path: Path) -> Baseline:
+    """Read a baseline."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StoreError(f"{path}: the baseline cannot be read: {error}") from error
+    return loads_baseline(text, path)

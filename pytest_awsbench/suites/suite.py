@@ -1,0 +1,101 @@
+"""A suite: all samples of one kind, and how their answers are scored."""
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol, Self
+
+from pytest_awsbench.records import Completion, DataCard, Result, Sample, Score
+from pytest_awsbench.scoring import answers
+from pytest_awsbench.scoring.answers import Scorer
+
+
+class Outcome(Protocol):
+    """Puts a scored answer into one word for pytest's line."""
+
+    def __call__(
+        self,
+        sample: Sample,
+        completion: Completion,
+        scores: Mapping[str, float | None],
+    ) -> str:
+        """Return ``exact``, ``operation``, ``service``, ``format`` or ``miss``."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Suite:
+    """All items of one kind, for any model."""
+
+    name: str
+    """Its marker, and part of its node ids."""
+    samples: tuple[Sample, ...]
+    data: DataCard
+    scorers: Mapping[str, Scorer] = field(default_factory=lambda: answers.METRICS)
+    """Metric → scorer; in the order of the report."""
+    versions: Mapping[str, int] = field(default_factory=lambda: answers.METRIC_VERSIONS)
+    """Metric → version of its definition; baselines of another are refused."""
+    primary: str = "exact_match"
+    """The metric that is gated where no gate is configured."""
+    outcome: Outcome = answers.outcome
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        samples: Iterable[Sample],
+        scorers: Mapping[str, Scorer] | None = None,
+    ) -> Self:
+        """Build a suite of your own: its samples and, if not ours, its scorers.
+
+        The first scorer is the one that is gated, and says whether an answer is
+        ``exact`` (1) or a ``miss``.
+        """
+        samples = tuple(samples)
+        card = data_card(name, samples)
+        if scorers is None:
+            return cls(name=name, samples=samples, data=card)
+        primary = next(iter(scorers))
+        return cls(
+            name=name,
+            samples=samples,
+            data=card,
+            scorers=scorers,
+            versions=dict.fromkeys(scorers, 1),
+            primary=primary,
+            outcome=lambda _sample, _completion, scores: (
+                "exact" if scores[primary] == 1 else "miss"
+            ),
+        )
+
+    def score(
+        self, sample: Sample, completion: Completion, extra: Sequence[Score] = ()
+    ) -> Result:
+        """Score one answer; `extra` holds the scores of other scorers."""
+        scores = {
+            metric: scorer(sample, completion).value
+            for metric, scorer in self.scorers.items()
+        }
+        scores |= {score.metric: score.value for score in extra}
+        return Result(
+            sample_id=sample.id,
+            completion=completion,
+            scores=scores,
+            outcome=self.outcome(sample, completion, scores),
+        )
+
+
+def data_card(name: str, samples: Sequence[Sample], subset: str = "") -> DataCard:
+    """Describe samples: how many, of how many tasks, and their digest."""
+    digest = hashlib.sha256()
+    for sample in sorted(samples, key=lambda sample: sample.id):
+        row = f"{sample.id}\0{sample.prompt_hash}\0{sample.target}"
+        digest.update(row.encode() + b"\n")
+    return DataCard(
+        name=name,
+        digest=digest.hexdigest()[:16],
+        samples=len(samples),
+        tasks=len({sample.task_id for sample in samples}),
+        subset=subset,
+    )

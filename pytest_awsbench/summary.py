@@ -1,0 +1,123 @@
+"""What a run says in the terminal: its header, its tables, its flips."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from pytest_awsbench.ledger import Account
+from pytest_awsbench.recording import LETTERS, Recorder
+from pytest_awsbench.session import BenchSession
+from pytest_awsbench.showing import explain
+from pytest_awsbench.tables import comparison_lines, suite_lines
+
+
+FLIPS = 3
+"""Node ids of changed items that are shown without ``-v``."""
+
+
+class Summary:
+    """Writes the header and one section per model and suite."""
+
+    def __init__(self, bench: BenchSession, recorder: Recorder) -> None:
+        self._bench = bench
+        self._recorder = recorder
+
+    def pytest_report_header(self) -> list[str]:
+        """Say which models, which data and which baselines."""
+        return [self._header(account) for account in self._bench.accounts.values()]
+
+    def pytest_terminal_summary(
+        self, terminalreporter: pytest.TerminalReporter
+    ) -> None:
+        """Write every section, and where the run is stored."""
+        reporter = terminalreporter
+        if self._bench.options.collect_only:
+            return
+        if self._bench.failure is not None:
+            reporter.write_line(f"ERROR: awsbench: {self._bench.failure}", red=True)
+            return
+        for account in self._bench.accounts.values():
+            self._section(reporter, account)
+        self._comparisons(reporter)
+        for note in dict.fromkeys(self._recorder.notes):
+            reporter.write_line(f"note: {note}")
+        if self._recorder.folder is not None:
+            reporter.write_line(f"run: {self._recorder.folder}")
+
+    def _header(self, account: Account) -> str:
+        """Say who answers what, compared with what."""
+        model, data = account.model, account.suite.data
+        subset = f", {data.subset}" if data.subset else ""
+        line = (
+            f"awsbench: model {model.name} = {model.description}"
+            f" (weights {model.digest[:8]})"
+            f" | {account.suite.name} {data.name} ({data.samples} prompts,"
+            f" {data.tasks} tasks{subset}, {data.digest[:8]})"
+            f" | {self._baseline(account)}"
+        )
+        return "\n".join([line, *(f"  warning: {w}" for w in account.suite.warnings)])
+
+    def _baseline(self, account: Account) -> str:
+        """Say which baseline is there."""
+        baseline = account.baseline
+        if baseline is None:
+            return "no baseline yet"
+        packaged = "packaged " if account.baseline_path is None else ""
+        plural = "s" if baseline.runs > 1 else ""
+        return f"{packaged}baseline {baseline.date[:10]}, {baseline.runs} run{plural}"
+
+    def _section(self, reporter: pytest.TerminalReporter, account: Account) -> None:
+        """Write one model's section."""
+        if not account.results and not account.lost:
+            return
+        model, suite = account.key
+        reporter.section(f"awsbench: {model} / {suite}", sep="=")
+        if account.missing:
+            self._partial(reporter, account)
+            return
+        verbose = reporter.verbosity > 0
+        for text in suite_lines(account, None if verbose else FLIPS):
+            red = "REGRESSED" in text or "INVALID" in text or "MISSED" in text
+            reporter.write_line(text, red=red)
+        if reporter.verbosity > 1 or set(reporter.reportchars) & set("pAP"):
+            for text in _explained(account):
+                reporter.write_line(text)
+
+    def _partial(self, reporter: pytest.TerminalReporter, account: Account) -> None:
+        """Show counts alone: a score of some items is not the suite's."""
+        total = len(account.suite.samples)
+        answered = total - len(account.missing)
+        lost = f", {len(account.lost)} lost to infrastructure" if account.lost else ""
+        reporter.write_line(
+            f"partial: {answered} of {total} answered{lost}; no score, no verdict"
+        )
+        if account.lost:
+            reporter.write_line(
+                "run again with --awsbench-resume: only what is missing is asked",
+                yellow=True,
+            )
+
+    def _comparisons(self, reporter: pytest.TerminalReporter) -> None:
+        """Put the models of one run beside each other."""
+        for suite in self._bench.suites.values():
+            whole = [
+                account
+                for account in self._bench.accounts.values()
+                if account.suite is suite and account.results and not account.missing
+            ]
+            if len(whole) > 1:
+                names = " | ".join(account.model.name for account in whole)
+                reporter.section(f"awsbench: {suite.name}: {names}", sep="=")
+                for text in comparison_lines(whole):
+                    reporter.write_line(text)
+
+
+def _explained(account: Account) -> Iterator[str]:
+    """Yield every answer that is not exact, with prompt, target and difference."""
+    for sample in account.suite.samples:
+        result = account.results[sample.id]
+        if result.outcome != "exact":
+            name = "::".join(("awsbench", *account.key, sample.id))
+            letter = LETTERS.get(result.outcome, "x")
+            yield f"\n{letter} {result.outcome}  {name}"
+            yield explain(sample, result.completion.text)

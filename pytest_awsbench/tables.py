@@ -1,0 +1,197 @@
+"""The tables of a run, as lines of text."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import fmean
+
+from pytest_awsbench.baselines import Baseline
+from pytest_awsbench.gates import Arm, Gate, Verdict, judge
+from pytest_awsbench.ledger import Account
+from pytest_awsbench.records import Result
+
+
+HEADS = ("metric", "baseline", "change", "noise floor", "90% CI", "verdict")
+
+
+def suite_lines(account: Account, flips: int | None) -> Iterator[str]:
+    """Yield one model's table on one suite, then tiers, sources and flips.
+
+    Args:
+        account: a complete one.
+        flips: how many changed items to name; None for all.
+
+    """
+    yield from _aligned([_heads(account), *_rows(account)])
+    for verdict in account.verdicts:
+        yield from (f"  {verdict.name}: {note}" for note in verdict.notes)
+    for by in ("tier", "source"):
+        yield from _shares(account, by)
+    yield _lengths(list(account.results.values()))
+    yield from _flips(account, flips)
+
+
+def comparison_lines(accounts: Sequence[Account]) -> Iterator[str]:
+    """Yield models of one run side by side, with each difference to the first."""
+    arms = [_arm(account) for account in accounts]
+    first = accounts[0]
+    names = [account.model.name for account in accounts]
+    heads = ["metric", *names, *(f"{n} - {names[0]}" for n in names[1:])]
+    rows = [heads]
+    for metric in first.suite.scorers:
+        gate = Gate(suite=first.suite.name, metric=metric)
+        verdicts = [judge(gate, arm, arms[0]) for arm in arms[1:]]
+        shown = [_percent(_mean(account, metric)) for account in accounts]
+        rows.append([metric, *shown, *(_difference(v) for v in verdicts)])
+    yield from _aligned(rows)
+
+
+def _heads(account: Account) -> list[str]:
+    """Return the heads of the columns; without a baseline only two."""
+    heads = [HEADS[0], account.model.name]
+    if any(v.old is not None for v in account.verdicts) or account.baseline:
+        heads += HEADS[1:]
+    return heads
+
+
+def _rows(account: Account) -> Iterator[list[str]]:
+    """Yield a row per gate, then per metric that no gate judges, for orientation."""
+    for verdict in account.verdicts:
+        yield _row(verdict, gated=True)
+    gated = {verdict.metric for verdict in account.verdicts}
+    new = _arm(account)
+    old = account.baseline.arm("baseline") if account.baseline else None
+    for metric in account.suite.scorers:
+        if metric not in gated:
+            gate = Gate(suite=account.suite.name, metric=metric)
+            yield _row(judge(gate, new, old), gated=False)
+
+
+def _row(verdict: Verdict, *, gated: bool) -> list[str]:
+    """Return one verdict as cells."""
+    name = verdict.metric + (f" vs {verdict.against}" if verdict.against else "")
+    cells = [name, _percent(verdict.new)]
+    if verdict.old is None or verdict.change is None:
+        missed = (
+            f"MISSED: {verdict.threshold_missed}" if verdict.threshold_missed else ""
+        )
+        return [*cells, *([""] * 4 if missed else []), *([missed] if missed else [])]
+    floor = "n/a" if verdict.noise_floor is None else _points(verdict.noise_floor, "")
+    return [
+        *cells,
+        _percent(verdict.old),
+        _points(verdict.change),
+        floor,
+        _interval(verdict),
+        _judgement(verdict, gated=gated),
+    ]
+
+
+def _judgement(verdict: Verdict, *, gated: bool) -> str:
+    """Return the verdict in words; in small letters where it is not gated."""
+    word = str(verdict.status)
+    text = word if gated else word.lower().replace("_", " ")
+    if verdict.threshold_missed:
+        text += f"  MISSED: {verdict.threshold_missed}"
+    if gated and verdict.p is not None:
+        text += (
+            f"  p={verdict.p:.3f}, {verdict.changed} answers changed:"
+            f" {verdict.worse} worse, {verdict.better} better"
+        )
+    return text
+
+
+def _shares(account: Account, by: str) -> Iterator[str]:
+    """Yield the primary metric by tier or by source, on one line."""
+    groups: dict[str, list[float]] = {}
+    metric = account.suite.primary
+    for sample in account.suite.samples:
+        value = account.results[sample.id].scores.get(metric)
+        if value is not None:
+            groups.setdefault(getattr(sample, by), []).append(value)
+    if set(groups) != {""}:
+        shares = "  ".join(
+            f"{k or '-'} {_percent(fmean(v))}" for k, v in groups.items()
+        )
+        yield f" {metric} by {by}: {shares}"
+
+
+def _lengths(results: Sequence[Result]) -> str:
+    """Return mean raw length, tokens and latency, and what was cut off."""
+    completions = [result.completion for result in results]
+    parts = [f"{fmean(len(c.text) for c in completions):.0f} characters"]
+    tokens = [c.tokens for c in completions if c.tokens is not None]
+    if tokens:
+        parts.append(f"{fmean(tokens):.1f} tokens")
+    latencies = [c.latency for c in completions if c.latency is not None]
+    if latencies:
+        parts.append(f"{fmean(latencies):.2f} s in its batch")
+    line = f" mean answer: {', '.join(parts)}"
+    cut = sum(c.stop in {"length", "context"} for c in completions)
+    ties = sum(c.near_ties > 0 for c in completions)
+    line += f"; {cut} cut off" if cut else ""
+    return line + (f"; {ties} with near-ties" if ties else "")
+
+
+def _flips(account: Account, shown: int | None) -> Iterator[str]:
+    """Yield the items that changed between right and wrong."""
+    verdict = next((v for v in account.verdicts if v.old is not None), None)
+    if verdict is None or not (verdict.regressed or verdict.fixed):
+        return
+    prefix = f"awsbench::{account.model.name}::{account.suite.name}"
+    yield f"flips: {len(verdict.regressed)} regressed, {len(verdict.fixed)} fixed"
+    flips = [("regressed", i) for i in verdict.regressed]
+    flips += [("fixed", i) for i in verdict.fixed]
+    for word, sample_id in flips[:shown]:
+        yield f"  {word:9} {prefix}::{sample_id}"
+    if shown is not None and len(flips) > shown:
+        yield f"  … {len(flips) - shown} more with -v"
+
+
+def _arm(account: Account) -> Arm:
+    """Return an account as one side of a comparison."""
+    run = account.run({}, "")
+    return Baseline.from_run(run, account.suite.versions).arm(account.model.name)
+
+
+def _mean(account: Account, metric: str) -> float | None:
+    """Return a metric's mean over the items that have it."""
+    values = [
+        value
+        for result in account.results.values()
+        if (value := result.scores.get(metric)) is not None
+    ]
+    return fmean(values) if values else None
+
+
+def _difference(verdict: Verdict) -> str:
+    """Return a difference with its interval."""
+    if verdict.change is None:
+        return ""
+    return f"{_points(verdict.change)} ({_interval(verdict)})"
+
+
+def _interval(verdict: Verdict) -> str:
+    """Return the 90 % interval in points."""
+    if verdict.low is None or verdict.high is None:
+        return ""
+    return f"{100 * verdict.low:+.1f} ... {100 * verdict.high:+.1f}"
+
+
+def _percent(value: float | None) -> str:
+    """Return a share in percent."""
+    return "-" if value is None else f"{100 * value:.1f}%"
+
+
+def _points(value: float, sign: str = "+") -> str:
+    """Return a difference of shares in percentage points."""
+    return f"{100 * value:{sign}.1f}pp"
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Yield rows as lines whose columns stand below each other."""
+    widths: Mapping[int, int] = {
+        i: max(len(row[i]) for row in rows if len(row) > i)
+        for i in range(max(len(row) for row in rows))
+    }
+    for row in rows:
+        cells = (f"{cell:<{widths[i]}}" for i, cell in enumerate(row))
+        yield "  ".join(cells).rstrip()

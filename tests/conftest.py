@@ -1,0 +1,45 @@
+"""Fixtures of all tests."""
+
+from collections.abc import Callable
+
+import pytest
+from projects import write_answers, write_data, wrong
+
+
+pytest_plugins = ["pytester"]
+
+Run = Callable[..., pytest.RunResult]
+"""Run pytest in the project of a test, with a model and more arguments."""
+
+
+@pytest.fixture
+def project(pytester: pytest.Pytester) -> pytest.Pytester:
+    """A configured project of 40 prompts with recorded answers.
+
+    good.jsonl is right everywhere but twice, bad.jsonl wrong on ten more, and
+    slightly.jsonl wrong on one more.
+    """
+    folder = pytester.path
+    write_data(folder, 40)
+    write_answers(folder, "good", 40, wrong([0, 1]))
+    write_answers(folder, "bad", 40, wrong(range(12)))
+    write_answers(folder, "slightly", 40, wrong(range(3)))
+    pytester.makepyprojecttoml(
+        """
+        [tool.awsbench]
+        dataset = "data.jsonl"
+        chunk_size = 8
+
+        [tool.awsbench.models.tuned]
+        backend = "replay"
+        path = "good.jsonl"
+        """
+    )
+    return pytester
+
+
+@pytest.fixture(params=[[], ["-n2"]], ids=["local", "n2"])
+def workers(request: pytest.FixtureRequest) -> list[str]:
+    """Arguments of a run in one process, and of one with two workers."""
+    arguments: list[str] = request.param
+    return arguments
