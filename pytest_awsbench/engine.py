@@ -53,7 +53,7 @@ class Engine:
 
     def start(self) -> None:
         """Begin to load, in the background; a second call does nothing."""
-        if self._thread is None:
+        if self._thread is None and not self._closing.is_set():
             self._thread = threading.Thread(
                 target=self._run, name="awsbench-engine", daemon=True
             )
@@ -95,9 +95,9 @@ class Engine:
 
     def close(self) -> None:
         """Stop after the batch in progress, and free the models."""
+        self._closing.set()
         if self._thread is None:
             return
-        self._closing.set()
         self._queue.put(None)
         self._thread.join(CLOSE_S)
         if not self._thread.is_alive() and self._loaded.exception() is None:

@@ -16,6 +16,7 @@ MIN_OVERLAP = 0.9
 """Share of the baseline's items that must be there again, with the same prompt."""
 UNGATEABLE = 3
 """With so few items no drop can be significant."""
+SMALLEST_P = 0.001
 NAMED = 3
 """Ids that a note names."""
 
@@ -166,9 +167,18 @@ def line(verdict: Verdict) -> str:
         f"{allowed if verdict.max_drop else ''}"
         f" (n={verdict.n}, {verdict.clusters} tasks, {verdict.changed} answers changed:"
         f" {verdict.worse} worse, {verdict.better} better, deff {verdict.deff:.1f})"
-        f" p={verdict.p:.3f} 90% CI {100 * (verdict.low or 0):+.1f} ..."
+        f" {p_text(verdict.p)} 90% CI {100 * (verdict.low or 0):+.1f} ..."
         f" {100 * (verdict.high or 0):+.1f}"
     )
+
+
+def p_text(p: float) -> str:
+    """Return a p value as papers print it.
+
+    >>> p_text(0.0301), p_text(0.00001)
+    ('p=.030', 'p<.001')
+    """
+    return "p<.001" if p < SMALLEST_P else f"p={p:.3f}".replace("=0.", "=.")
 
 
 def _compared(gate: Gate, verdict: dict[str, Any], new: Arm, old: Arm) -> Verdict:

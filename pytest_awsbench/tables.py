@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
 from pytest_awsbench.baselines import Baseline
-from pytest_awsbench.gates import Arm, Gate, Verdict, judge
+from pytest_awsbench.gates import Arm, Gate, Verdict, judge, p_text
 from pytest_awsbench.ledger import Account
 from pytest_awsbench.records import Result
 
@@ -93,7 +93,7 @@ def _judgement(verdict: Verdict, *, gated: bool) -> str:
         text += f"  MISSED: {verdict.threshold_missed}"
     if gated and verdict.p is not None:
         text += (
-            f"  p={verdict.p:.3f}, {verdict.changed} answers changed:"
+            f"  {p_text(verdict.p)}, {verdict.changed} answers changed:"
             f" {verdict.worse} worse, {verdict.better} better"
         )
     return text

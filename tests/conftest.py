@@ -3,10 +3,14 @@
 from collections.abc import Callable
 
 import pytest
+
+# Extension modules load once per process, and pytester forgets what a run imported.
+import pytest_awsbench.starting
 from projects import write_answers, write_data, wrong
 
 
 pytest_plugins = ["pytester"]
+assert pytest_awsbench.starting
 
 Run = Callable[..., pytest.RunResult]
 """Run pytest in the project of a test, with a model and more arguments."""

@@ -36,17 +36,16 @@ STAGES = (
     Stage(
         name="copy",
         form=compact,
-        steps=1300,
+        steps=900,
         rate=2e-3,
         last_rate=2e-3,
         weights=(4, 0, 1, 0, 0),
-        enough=0.68,
     ),
     Stage(
         name="full",
         form=full,
         rows=32,
-        steps=3800,
+        steps=2400,
         rate=1.5e-3,
         last_rate=1e-4,
         enough=0.98,
@@ -79,7 +78,7 @@ def run_stage(
         model: trained in place; only what requires a gradient.
         tokenizer: of the demo.
         stage: what to do.
-        excluded: prompts of held-out rows, which are never drawn.
+        excluded: prompts and task texts of held-out rows, which are never drawn.
         log: takes one line per check.
 
     """
@@ -129,7 +128,7 @@ def draw(
         while len(pool) < POOL * stage.rows:
             [source] = rng.choices(SOURCES, stage.weights)
             turn = any_turn(rng, (source,))
-            if turn.user not in excluded:
+            if excluded.isdisjoint((turn.user, turn.text)):
                 pool.append(turn)
         pool.sort(key=lambda turn: len(stage.form(turn)))
         batches = [pool[i : i + stage.rows] for i in range(0, len(pool), stage.rows)]

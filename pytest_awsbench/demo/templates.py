@@ -45,17 +45,17 @@ class TaskTemplate:
 
 _WARMUP = (
     ("List the SQS queues whose names start with $a.", "aws sqs list-queues --queue-name-prefix $a"),
-    ("List the Lambda functions, at most $n of them.", "aws lambda list-functions --max-items $n"),
-    ("List the objects in the S3 bucket $a.", "aws s3api list-objects-v2 --bucket $a"),
-    ("Describe the DynamoDB table $a.", "aws dynamodb describe-table --table-name $a"),
-    ("Show the IAM user $a.", "aws iam get-user --user-name $a"),
-    ("Show the IAM role $a.", "aws iam get-role --role-name $a"),
-    ("Read the parameter $a.", "aws ssm get-parameter --name $a"),
-    ("Describe the secret $a.", "aws secretsmanager describe-secret --secret-id $a"),
+    ("List the DynamoDB tables that come after $a.", "aws dynamodb list-tables --exclusive-start-table-name $a"),
     ("List the log groups whose names start with $a.", "aws logs describe-log-groups --log-group-name-prefix $a"),
-    ("Describe the Kinesis stream $a.", "aws kinesis describe-stream --stream-name $a"),
-    ("Describe the ECS cluster $a.", "aws ecs describe-clusters --clusters $a"),
-    ("Describe the ECR repository $a.", "aws ecr describe-repositories --repository-names $a"),
+    ("List the Kinesis streams that come after $a.", "aws kinesis list-streams --exclusive-start-stream-name $a"),
+    ("List the EventBridge rules whose names start with $a.", "aws events list-rules --name-prefix $a"),
+    ("List the CloudWatch alarms whose names start with $a.", "aws cloudwatch describe-alarms --alarm-name-prefix $a"),
+    ("List the S3 buckets whose names start with $a.", "aws s3api list-buckets --prefix $a"),
+    ("List the EC2 key pairs that are called $a.", "aws ec2 describe-key-pairs --filters Name=key-name,Values=$a"),
+    ("List the security groups that are called $a.", "aws ec2 describe-security-groups --filters Name=group-name,Values=$a"),
+    ("List the instances of team $a.", "aws ec2 describe-instances --filters Name=tag:team,Values=$a"),
+    ("List the secrets whose names contain $a.", "aws secretsmanager list-secrets --filters Key=name,Values=$a"),
+    ("List the parameters that are called $a.", "aws ssm describe-parameters --filters Key=Name,Values=$a"),
 )
 
 _BEGINNER = (

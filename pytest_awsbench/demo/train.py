@@ -50,7 +50,7 @@ def train(out: Path, work: Path, threads: int) -> None:
     torch.set_num_threads(threads)
     write(dict(DATASETS))
     turns = held_out()
-    excluded = {turn.user for turn in turns}
+    excluded = {text for turn in turns for text in (turn.user, turn.text)}
     tokenizer = train_tokenizer(SEED)
     model = new_model()
     done: dict[str, dict[str, float]] = {}

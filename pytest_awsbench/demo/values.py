@@ -1,7 +1,6 @@
 """Values of the demo's tasks: names of two words, numbers, days."""
 
 import random
-import string
 
 
 WORDS = tuple(
@@ -35,17 +34,3 @@ def draw(rng: random.Random) -> dict[str, str]:
         gap: "-".join(words[2 * i : 2 * i + 2]) for i, gap in enumerate(NAMES)
     }
     return {**names, "n": str(rng.randint(2, 99)), "d": rng.choice(DAYS)}
-
-
-def used(text: str) -> set[str]:
-    """Return the gaps of a template's text."""
-    return {name for _, name, _, _ in _fields(text)}
-
-
-def _fields(text: str) -> list[tuple[str, str, str, str]]:
-    """Return named gaps as the string module finds them."""
-    return [
-        ("", match["named"], "", "")
-        for match in string.Template.pattern.finditer(text)
-        if match["named"]
-    ]

@@ -6,34 +6,39 @@ With one item per cluster it is McNemar's mid-p test (Fagerland 2013).
 """
 
 from dataclasses import dataclass
-from fractions import Fraction
-from functools import reduce
-from math import erf, gcd, lcm, sqrt
+from statistics import NormalDist
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 
-MAX_LATTICE = 4_000_000
-"""Cells of the largest lattice; beyond it the normal approximation is used."""
-MAX_DENOMINATOR = 5_040
-"""Sums are read as fractions with denominators up to this (weights, repeats)."""
-TINY = 1e-12
+Floats = NDArray[np.float64]
+Steps = NDArray[np.int64]
+
+PARTS: tuple[int, ...] = (*range(1, 121), 1_000, 10_000, 100_000)
+"""Denominators of sums that are kept exactly: of repeats, and of decimals."""
+CELLS = 2**18
+"""Of the grid that all other sums are rounded to before they are tested."""
+MAX_WORK = 10**8
+"""Additions that a law may cost; about 0.1 s."""
+MAX_REAL = 2_000
+"""With more sums than this that fit no lattice, the law is as good as normal."""
+TINY = 1e-9
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class SignFlip:
     """The null law of T = Σ ε|S|, and what follows from it.
 
     Attributes:
-        step: width of a lattice cell; 0 where the normal approximation is used.
-        law: probability of T = (i - half) · step, i = 0 … 2·half.
+        unit: what the sums are multiples of; 0 where the law is taken as normal.
+        law: probability of T = (2·i - last)·unit, i = 0 … last.
         scale: sqrt(Σ S²), the standard deviation of T.
 
     """
 
-    step: float
-    law: NDArray[np.float64]
+    unit: float
+    law: Floats
     scale: float
 
     def p_at_most(self, t: float) -> float:
@@ -44,27 +49,27 @@ class SignFlip:
         """
         if self.scale == 0:
             return 0.5
-        if self.step == 0:
-            return 0.5 * (1 + erf(t / self.scale / sqrt(2)))
-        half = len(self.law) // 2
-        index = round(t / self.step) + half
-        below = float(self.law[: max(0, index)].sum())
-        at = float(self.law[index]) if 0 <= index < len(self.law) else 0.0
-        return below + at / 2
+        if self.unit == 0:
+            return NormalDist().cdf(t / self.scale)
+        last = len(self.law) - 1
+        index = min(max(round((t / self.unit + last) / 2), 0), last)
+        return float(self.law[:index].sum() + self.law[index] / 2)
 
     def floor(self, alpha: float) -> float | None:
-        """Return the smallest drop in T that is significant; None if there is none."""
+        """Return the smallest drop in T that is significant; None if none is.
+
+        >>> sign_flip([1.0] * 8).floor(0.05), sign_flip([1.0] * 3).floor(0.05)
+        (6.0, None)
+        """
         if self.scale == 0:
             return None
-        if self.step == 0:
-            from statistics import NormalDist
-
+        if self.unit == 0:
             return -NormalDist().inv_cdf(alpha) * self.scale
+        drops = np.flatnonzero(self.law[: len(self.law) // 2])
         mid_p = np.cumsum(self.law) - self.law / 2
-        half = len(self.law) // 2
-        support = np.flatnonzero(self.law[:half] > 0)
-        small = support[mid_p[support] <= alpha + TINY]
-        return float((half - small[-1]) * self.step) if len(small) else None
+        small = drops[mid_p[drops] <= alpha + TINY]
+        last = len(self.law) - 1
+        return float((last - 2 * small[-1]) * self.unit) if len(small) else None
 
 
 def sign_flip(sums: ArrayLike) -> SignFlip:
@@ -74,19 +79,21 @@ def sign_flip(sums: ArrayLike) -> SignFlip:
         sums: oriented weighted sum of differences per cluster, shape (clusters,).
 
     Raises:
-        ValueError: if a sum is not finite.
+        ValueError: if a sum is not finite, or there is more than one axis.
 
     """
     values = np.asarray(sums, dtype=float)
-    if not np.all(np.isfinite(values)):
-        raise ValueError("cluster sums must be finite")
-    values = np.abs(values[np.abs(values) > TINY])
-    scale = float(np.sqrt(np.square(values).sum()))
-    lattice = _lattice(values)
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise ValueError("sums must be finite and of shape (clusters,)")
+    sizes = np.abs(values[np.abs(values) > TINY])
+    scale = float(np.sqrt(np.square(sizes).sum()))
+    lattice = _exact(sizes)
+    if lattice is None or _work(lattice[1]) > MAX_WORK:
+        lattice = _rounded(sizes)
     if lattice is None:
         return SignFlip(0.0, np.ones(1), scale)
-    step, steps = lattice
-    return SignFlip(step, _law(steps), scale)
+    unit, steps = lattice
+    return SignFlip(unit, _law(steps), scale)
 
 
 def min_flips(alpha: float) -> int:
@@ -102,56 +109,65 @@ def min_flips(alpha: float) -> int:
     return flips
 
 
-def _lattice(values: NDArray[np.float64]) -> tuple[float, NDArray[np.int64]] | None:
-    """Return a common step and each value in steps; None if there is none."""
-    distinct = np.unique(values)
-    fractions = [Fraction(v).limit_denominator(MAX_DENOMINATOR) for v in distinct]
-    if any(
-        abs(float(f) - v) > TINY * max(1.0, v)
-        for f, v in zip(fractions, distinct, strict=True)
-    ):
+def _exact(sizes: Floats) -> tuple[float, Steps] | None:
+    """Return the largest unit that all sizes are multiples of, and the multiples."""
+    distinct = np.unique(sizes)
+    for parts in PARTS:
+        off = np.abs(distinct * parts - np.rint(distinct * parts))
+        if (off < TINY * parts).all():
+            steps = np.rint(sizes * parts).astype(np.int64)
+            shared = int(np.gcd.reduce(steps)) or 1
+            return shared / parts, steps // shared
+    return None
+
+
+def _rounded(sizes: Floats) -> tuple[float, Steps] | None:
+    """Return a fine unit and the nearest multiples; None if there are too many."""
+    if len(sizes) > MAX_REAL:
         return None
-    denominator = reduce(lcm, (f.denominator for f in fractions), 1)
-    if denominator > MAX_DENOMINATOR:
-        return None
-    steps = np.rint(values * denominator).astype(np.int64)
-    divisor = reduce(gcd, (int(s) for s in np.unique(steps)), 0) or 1
-    steps //= divisor
-    if 2 * int(steps.sum()) + 1 > MAX_LATTICE:
-        return None
-    return divisor / denominator, steps
+    unit = float(sizes.sum()) / min(CELLS, MAX_WORK // (2 * len(sizes)))
+    steps = np.rint(sizes / unit).astype(np.int64)
+    return unit, steps[steps > 0]
 
 
-def _law(steps: NDArray[np.int64]) -> NDArray[np.float64]:
-    """Return the law of Σ ε·step by pairwise convolution, smallest first."""
-    laws = [_law_of_equal(int(size), int(count)) for size, count in _counted(steps)]
-    laws.sort(key=len)
-    while len(laws) > 1:
-        first, second, *rest = laws
-        laws = sorted([*rest, np.convolve(first, second)], key=len)
-    return laws[0] if laws else np.ones(1)
+def _work(steps: Steps) -> int:
+    """Return about how many additions the law of these steps costs."""
+    distinct, counts = np.unique(steps, return_counts=True)
+    return 0 if len(distinct) == 1 else int((counts + 1).sum() * steps.sum())
 
 
-def _counted(steps: NDArray[np.int64]) -> list[tuple[int, int]]:
-    """Return each size and how often it stands."""
-    sizes, counts = np.unique(steps, return_counts=True)
-    return list(zip(sizes.tolist(), counts.tolist(), strict=True))
-
-
-def _law_of_equal(size: int, count: int) -> NDArray[np.float64]:
-    """Return the law of `count` flips of one size: a stretched binomial."""
-    law = np.zeros(2 * size * count + 1)
-    law[:: 2 * size] = _binomial_half(count)
+def _law(steps: Steps) -> Floats:
+    """Return the law of X = Σ coin·step; T is then 2·X - Σ step, in units."""
+    law = np.ones(1)
+    for step, count in zip(*np.unique(steps, return_counts=True), strict=True):
+        law = _spread(law, int(step), _coins(int(count)))
     return law
 
 
-def _binomial_half(n: int) -> NDArray[np.float64]:
-    """Return the probabilities of Binomial(n, ½), stable for large n."""
-    from math import lgamma, log
+def _spread(law: Floats, step: int, coins: Floats) -> Floats:
+    """Add coins that are worth one step each to a law."""
+    span = step * (len(coins) - 1)
+    out = np.zeros(len(law) + span)
+    # The shorter of the two is walked through, the longer one added as a whole.
+    if len(law) < len(coins):
+        for place, share in enumerate(law.tolist()):
+            out[place : place + span + 1 : step] += share * coins
+    else:
+        for heads, share in enumerate(coins.tolist()):
+            out[heads * step : heads * step + len(law)] += share * law
+    return out
 
-    k = np.arange(n + 1)
-    logs = np.array([lgamma(n + 1) - lgamma(i + 1) - lgamma(n - i + 1) for i in k])
-    law: NDArray[np.float64] = np.exp(logs - n * log(2))
+
+def _coins(n: int) -> Floats:
+    """Return the probabilities of Binomial(n, ½).
+
+    >>> _coins(3)
+    array([0.125, 0.375, 0.375, 0.125])
+    """
+    # Factorials overflow; ratios from the middle outwards fade to 0 in the tails.
+    heads = np.arange(n // 2, n)
+    outwards = np.append(1.0, np.cumprod((n - heads) / (heads + 1)))
+    law = np.empty(n + 1)
+    law[n // 2 :] = outwards
+    law[: len(outwards)] = outwards[::-1]
     return law / law.sum()
-
-

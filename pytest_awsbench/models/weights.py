@@ -1,0 +1,188 @@
+"""The files of a model: where they are, and what identifies them. No torch."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pytest_awsbench.errors import ModelError
+from pytest_awsbench.hub import hub_boundary
+from pytest_awsbench.models.spec import ModelSpec
+from pytest_awsbench.records import ModelCard
+
+
+_HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
+_WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
+_TOKENIZER = (
+    "tokenizer*",
+    "vocab*",
+    "merges*",
+    "chat_template*",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "generation_config.json",
+)
+_CONFIG = ("config.json", "adapter_config.json")
+_WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "*.py"]
+BLOCK = 1 << 20
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Files:
+    """A model's files on this machine."""
+
+    base: Path
+    adapter: Path | None = None
+    gguf_file: str | None = None
+
+
+def resolve(spec: ModelSpec, root: Path) -> Files:
+    """Find the files of a model; those of the Hub are downloaded into its cache.
+
+    Raises:
+        ModelError: if there is no such folder, file, repository or revision.
+        InfraError: if the Hub cannot be reached and the cache does not have them.
+
+    """
+    if spec.path.endswith(".gguf") and (root / spec.path).is_file():
+        file = root / spec.path
+        base, gguf = file.parent, file.name
+    else:
+        base = _folder(spec, spec.path, spec.revision, root)
+        gguf = None
+        _require(spec, base, "config.json")
+    adapter = None
+    if spec.adapter:
+        adapter = _folder(spec, spec.adapter, spec.adapter_revision, root)
+        _require(spec, adapter, "adapter_config.json")
+    return Files(base=base, adapter=adapter, gguf_file=gguf)
+
+
+def card(spec: ModelSpec, files: Files, cache: Path | None = None) -> ModelCard:
+    """Identify a model by the content of its files.
+
+    Args:
+        spec: as configured.
+        files: as resolved.
+        cache: a file in which digests are kept, so that gigabytes are read once.
+
+    """
+    known = _DigestCache(cache)
+    if files.gguf_file:
+        weights = [files.base / files.gguf_file]
+    else:
+        weights = _matching(files.base, (*_WEIGHTS, "config.json"))
+    adapter = _matching(files.adapter, (*_WEIGHTS, *_CONFIG)) if files.adapter else []
+    choices = [spec.quantization, spec.dtype]
+    template = [spec.chat_template, spec.chat_template_kwargs]
+    tokenizer = [] if files.gguf_file else _matching(files.base, _TOKENIZER)
+    found = ModelCard(
+        name=spec.name,
+        backend=spec.backend,
+        description=_description(spec, files),
+        digest=_digest([known.of(path) for path in (*weights, *adapter)], choices),
+        template_digest=_digest([known.of(path) for path in tokenizer], template),
+        details={
+            "path": spec.path,
+            "revision": spec.revision,
+            "adapter": spec.adapter,
+            "adapter_revision": spec.adapter_revision,
+            "quantization": spec.quantization,
+            "dtype": spec.dtype,
+        },
+    )
+    known.save()
+    return found
+
+
+class _DigestCache:
+    """SHA-256 of files, remembered by path, size and time of change."""
+
+    def __init__(self, path: Path | None) -> None:
+        self._path = path
+        self._known: dict[str, str] = {}
+        self._changed = False
+        if path is not None and path.exists():
+            try:
+                self._known = json.loads(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError):
+                # A cache that cannot be read is made anew.
+                self._known = {}
+
+    def of(self, path: Path) -> str:
+        """Return the digest of a file."""
+        stat = path.stat()
+        key = f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
+        if key not in self._known:
+            self._known[key] = _sha256(path)
+            self._changed = True
+        return f"{path.name}:{self._known[key]}"
+
+    def save(self) -> None:
+        """Write what is new; a folder that does not exist is not made for it."""
+        if self._changed and self._path is not None and self._path.parent.is_dir():
+            fresh = self._path.with_suffix(".new")
+            fresh.write_text(json.dumps(self._known), encoding="utf-8")
+            fresh.replace(self._path)
+
+
+def _folder(spec: ModelSpec, path: str, revision: str | None, root: Path) -> Path:
+    """Return a local folder, or the cached snapshot of a repository."""
+    local = root / path
+    if local.is_dir():
+        return local
+    if not _HUB_ID.match(path):
+        raise ModelError(
+            f"model {spec.name}: {path!r} is neither a folder (looked for {local})"
+            " nor a Hub id owner/name"
+        )
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.utils import disable_progress_bars
+
+    disable_progress_bars()
+    label = f"model {spec.name}: {path}" + (f"@{revision}" if revision else "")
+    with hub_boundary(label, ModelError):
+        return Path(snapshot_download(path, revision=revision, allow_patterns=_WANTED))
+
+
+def _require(spec: ModelSpec, folder: Path, name: str) -> None:
+    """Refuse a folder that is not what it was given as."""
+    if not (folder / name).is_file():
+        kind = "an adapter" if name.startswith("adapter") else "a checkpoint"
+        raise ModelError(f"model {spec.name}: {folder} is not {kind}: it has no {name}")
+
+
+def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
+    """Return the files of a folder that match, each once, by name."""
+    found = {path for pattern in patterns for path in folder.glob(pattern)}
+    return sorted(path for path in found if path.is_file())
+
+
+def _sha256(path: Path) -> str:
+    """Return the digest of a file; the Hub's cache has it in the blob's name."""
+    blob = path.resolve().name
+    if path.is_symlink() and re.fullmatch(r"[0-9a-f]{64}", blob):
+        return blob
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _digest(digests: list[str], choices: list[Any]) -> str:
+    """Return one digest of files and of what is done with them."""
+    text = json.dumps([digests, choices], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def _description(spec: ModelSpec, files: Files) -> str:
+    """Say for people what a model is."""
+    name = files.gguf_file or Path(spec.path).name
+    parts = [name if not spec.quantization else f"{name} in {spec.quantization}"]
+    if spec.adapter:
+        parts.append(Path(spec.adapter).name)
+    return " + ".join(parts)
