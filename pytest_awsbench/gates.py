@@ -111,7 +111,12 @@ class Verdict:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""
-        return {**asdict(self), "status": str(self.status), "red": self.red}
+        return {
+            **asdict(self),
+            "status": str(self.status),
+            "changed": self.changed,
+            "red": self.red,
+        }
 
 
 def judge(
@@ -139,6 +144,8 @@ def judge(
     }
     if lost:
         note = f"{len(lost)} answers lost to infrastructure ({_named(lost)})"
+        # The mean of what is left is not the suite's.
+        verdict["new"] = None
         return Verdict(**verdict, status=Status.INVALID, notes=(note,))
     verdict["threshold_missed"] = _missed(gate, mean)
     why = _incomparable(gate, new, old)

@@ -6,6 +6,7 @@ With one item per cluster it is McNemar's mid-p test (Fagerland 2013).
 """
 
 from dataclasses import dataclass
+from math import ceil, floor
 from statistics import NormalDist
 
 import numpy as np
@@ -21,7 +22,7 @@ CELLS = 2**18
 """Of the grid that all other sums are rounded to before they are tested."""
 MAX_WORK = 10**8
 """Additions that a law may cost; about 0.1 s."""
-MAX_REAL = 2_000
+MAX_REAL = 300
 """With more sums than this that fit no lattice, the law is as good as normal."""
 TINY = 1e-9
 
@@ -34,12 +35,14 @@ class SignFlip:
         unit: what the sums are multiples of; 0 where the law is taken as normal.
         law: probability of T = (2·i - last)·unit, i = 0 … last.
         scale: sqrt(Σ S²), the standard deviation of T.
+        slack: cells within which a value of T counts as equal, for rounded sums.
 
     """
 
     unit: float
     law: Floats
     scale: float
+    slack: float = 1e-6
 
     def p_at_most(self, t: float) -> float:
         """Return the mid-p P(T < t) + ½ P(T = t).
@@ -51,9 +54,10 @@ class SignFlip:
             return 0.5
         if self.unit == 0:
             return NormalDist().cdf(t / self.scale)
-        last = len(self.law) - 1
-        index = min(max(round((t / self.unit + last) / 2), 0), last)
-        return float(self.law[:index].sum() + self.law[index] / 2)
+        place = (t / self.unit + len(self.law) - 1) / 2
+        first = max(0, ceil(place - self.slack))
+        after = max(first, floor(place + self.slack) + 1)
+        return float(self.law[:first].sum() + self.law[first:after].sum() / 2)
 
     def floor(self, alpha: float) -> float | None:
         """Return the smallest drop in T that is significant; None if none is.
@@ -87,13 +91,13 @@ def sign_flip(sums: ArrayLike) -> SignFlip:
         raise ValueError("sums must be finite and of shape (clusters,)")
     sizes = np.abs(values[np.abs(values) > TINY])
     scale = float(np.sqrt(np.square(sizes).sum()))
-    lattice = _exact(sizes)
-    if lattice is None or _work(lattice[1]) > MAX_WORK:
-        lattice = _rounded(sizes)
-    if lattice is None:
+    exact = _exact(sizes)
+    if exact is not None and _work(exact[1]) <= MAX_WORK:
+        return SignFlip(exact[0], _law(exact[1]), scale)
+    if len(sizes) > MAX_REAL:
         return SignFlip(0.0, np.ones(1), scale)
-    unit, steps = lattice
-    return SignFlip(unit, _law(steps), scale)
+    unit, steps = _rounded(sizes)
+    return SignFlip(unit, _law(steps), scale, slack=len(sizes) / 2)
 
 
 def min_flips(alpha: float) -> int:
@@ -121,10 +125,8 @@ def _exact(sizes: Floats) -> tuple[float, Steps] | None:
     return None
 
 
-def _rounded(sizes: Floats) -> tuple[float, Steps] | None:
-    """Return a fine unit and the nearest multiples; None if there are too many."""
-    if len(sizes) > MAX_REAL:
-        return None
+def _rounded(sizes: Floats) -> tuple[float, Steps]:
+    """Return a fine unit and the nearest multiples."""
     unit = float(sizes.sum()) / min(CELLS, MAX_WORK // (2 * len(sizes)))
     steps = np.rint(sizes / unit).astype(np.int64)
     return unit, steps[steps > 0]
@@ -170,4 +172,4 @@ def _coins(n: int) -> Floats:
     law = np.empty(n + 1)
     law[n // 2 :] = outwards
     law[: len(outwards)] = outwards[::-1]
-    return law / law.sum()
+    return np.asarray(law / law.sum())

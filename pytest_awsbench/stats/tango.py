@@ -1,12 +1,12 @@
 """Tango's score interval for a paired difference of proportions (Tango 1998)."""
 
-from math import copysign, inf, sqrt
+from collections.abc import Callable
+from math import sqrt
 from typing import NamedTuple
 
 
-STEPS = 60
-"""Bisections; beyond the precision of a float."""
-TINY = 1e-9
+STEPS = 100
+"""Bisections; far below the precision of a float."""
 
 
 class Interval(NamedTuple):
@@ -16,69 +16,56 @@ class Interval(NamedTuple):
     high: float
 
 
-class Discordant(NamedTuple):
-    """Pairs that changed; effective counts may be fractions."""
-
-    worse: float
-    """1 → 0."""
-    better: float
-    """0 → 1."""
-    n: float
-    """All pairs."""
-
-
-def tango_interval(counts: Discordant, z: float) -> Interval:
-    """Return the score interval for (better - worse) / n.
+def tango_interval(b: float, c: float, n: float, z: float) -> Interval:
+    """Return the score interval for c/n - b/n.
 
     Args:
-        counts: changed and all pairs.
+        b: pairs that changed from 1 to 0; may be an effective, fractional count.
+        c: pairs that changed from 0 to 1.
+        n: all pairs, greater than 0.
         z: normal quantile of one side; 1.645 for a two-sided 90 % interval.
 
     Raises:
         ValueError: if the counts do not fit together.
 
-    >>> low, high = tango_interval(Discordant(7, 1, 21), 1.959964)
+    >>> low, high = tango_interval(7, 1, 21, 1.959964)
     >>> round(low, 6), round(high, 6)
     (-0.517232, -0.026003)
 
     """
-    worse, better, n = counts
-    if not (n > 0 and min(worse, better) >= -TINY and worse + better <= n * (1 + TINY)):
-        raise ValueError(
-            f"need worse, better >= 0 and worse + better <= n > 0, got {counts}"
-        )
-    observed = (better - worse) / n
-    low = _solve(counts, z, Interval(-1.0, observed))
-    return Interval(low, _solve(counts, -z, Interval(observed, 1.0)))
+    if n <= 0 or b < -1e-9 or c < -1e-9 or b + c > n + 1e-9:
+        raise ValueError(f"need b, c >= 0 and b + c <= n > 0, got b={b}, c={c}, n={n}")
+    b, c = max(b, 0.0), max(c, 0.0)
+    observed = (c - b) / n
+
+    def score(delta: float) -> float:
+        return _score(b, c, n, delta)
+
+    low = _solve(score, z, -1.0, observed)
+    high = _solve(score, -z, observed, 1.0)
+    return Interval(low, high)
 
 
-def tango_score(counts: Discordant, change: float) -> float:
-    """Return the score statistic of a hypothetical change; it falls with the change.
-
-    A change lies above the lower bound at z exactly if its score is below z.
-
-    >>> round(tango_score(Discordant(7, 1, 21), -0.026003), 4)
-    -1.96
-    """
-    worse, better, n = counts
-    # q is the likeliest share of 1 → 0 given the change: the root of
+def _score(b: float, c: float, n: float, delta: float) -> float:
+    """Return the score statistic; infinite where the model rules the data out."""
+    # q estimates the share of 1 → 0 given the difference δ: the root of
     # 2n·q² + linear·q + constant = 0 (Tango 1998).
-    linear = -better - worse + (2 * n - better + worse) * change
-    constant = -worse * change * (1 - change)
-    q = (sqrt(max(linear * linear - 8 * n * constant, 0.0)) - linear) / (4 * n)
-    variance = n * (2 * q + change * (1 - change))
-    gap = better - worse - n * change
+    linear = -c - b + (2 * n - c + b) * delta
+    constant = -b * delta * (1 - delta)
+    root = sqrt(max(linear * linear - 8 * n * constant, 0.0))
+    q = (root - linear) / (4 * n)
+    variance = n * (2 * q + delta * (1 - delta))
+    gap = c - b - n * delta
     if variance <= 0:
-        return copysign(inf, gap) if abs(gap) > TINY else 0.0
+        return 0.0 if abs(gap) < 1e-12 else float("inf") * gap
     return gap / sqrt(variance)
 
 
-def _solve(counts: Discordant, target: float, between: Interval) -> float:
-    """Return the change whose score is the target, by bisection."""
-    low, high = between
+def _solve(score: Callable[[float], float], target: float, low: float, high: float) -> float:
+    """Return where a falling function takes a value, by bisection."""
     for _ in range(STEPS):
         middle = (low + high) / 2
-        if tango_score(counts, middle) > target:
+        if score(middle) > target:
             low = middle
         else:
             high = middle

@@ -1,0 +1,175 @@
+"""A checkpoint from a local folder: weights, tokenizer, and what can be wrong."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer
+
+from pytest_awsbench.errors import ConfigError, InfraError, ModelError
+from pytest_awsbench.models.spec import ModelSpec
+from pytest_awsbench.models.weights import Files
+from pytest_awsbench.records import ModelCard
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loadable:
+    """A model whose files are on this machine."""
+
+    spec: ModelSpec
+    files: Files
+    card: ModelCard
+
+    @property
+    def base_key(self) -> tuple[object, ...]:
+        """What two models must have in common to share their base weights."""
+        spec, files = self.spec, self.files
+        return (
+            files.base,
+            files.gguf_file,
+            spec.quantization,
+            spec.dtype,
+            spec.device,
+            spec.attn_implementation,
+            spec.trust_remote_code,
+        )
+
+
+@dataclass(slots=True)
+class Checkpoint:
+    """Loaded base weights with their tokenizer."""
+
+    module: Any
+    tokenizer: Any
+    device: torch.device
+
+
+def load_checkpoint(loadable: Loadable) -> Checkpoint:
+    """Load base weights and tokenizer.
+
+    Raises:
+        ModelError: if the files are damaged, incomplete or of an unknown kind.
+        ConfigError: if a package or a device is missing.
+        InfraError: if the device has not enough memory.
+
+    """
+    spec, files = loadable.spec, loadable.files
+    _be_quiet()
+    device = _device(spec)
+    where = {"gguf_file": files.gguf_file} if files.gguf_file else {}
+    where |= {"trust_remote_code": spec.trust_remote_code, "local_files_only": True}
+    with _blamed(spec, files.base):
+        tokenizer = AutoTokenizer.from_pretrained(files.base, **where)
+        module, info = AutoModelForCausalLM.from_pretrained(
+            files.base,
+            output_loading_info=True,
+            **where,
+            **_weights_arguments(spec, files.base, device),
+        )
+        if not getattr(module, "is_quantized", False):
+            module.to(device)
+    if missing := sorted(info["missing_keys"]):
+        raise ModelError(
+            f"model {spec.name}: {files.base} lacks {len(missing)} weights"
+            f" (first: {missing[0]}); they would be random"
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    module.eval().requires_grad_(requires_grad=False)
+    return Checkpoint(module, tokenizer, device)
+
+
+def set_threads(workers: int) -> None:
+    """Divide the cores among worker processes; alone, torch's own choice stands."""
+    if workers > 1:
+        cores = len(os.sched_getaffinity(0))
+        torch.set_num_threads(max(1, cores // workers))
+
+
+def _be_quiet() -> None:
+    """Keep progress bars and advice out of the output of tests."""
+    transformers.logging.set_verbosity_error()
+    transformers.logging.disable_progress_bar()
+
+
+def _weights_arguments(
+    spec: ModelSpec, base: Path, device: torch.device
+) -> dict[str, Any]:
+    """Return how the weights are read."""
+    dtype = _dtype(spec, device)
+    arguments: dict[str, Any] = {"dtype": dtype}
+    if spec.attn_implementation:
+        arguments["attn_implementation"] = spec.attn_implementation
+    stored = transformers.PretrainedConfig.get_config_dict(base)[0]
+    if spec.quantization or "quantization_config" in stored:
+        arguments["device_map"] = {"": device}
+    if spec.quantization:
+        compute = torch.float32 if dtype == "auto" else dtype
+        arguments["quantization_config"] = _quantization(spec, compute)
+    return arguments
+
+
+def _quantization(spec: ModelSpec, compute: Any) -> Any:
+    """Return what bitsandbytes shall do."""
+    from transformers import BitsAndBytesConfig
+
+    if spec.quantization == "int8":
+        return BitsAndBytesConfig(load_in_8bit=True)
+    return BitsAndBytesConfig(
+        load_in_4bit=True,
+        bnb_4bit_quant_type=spec.quantization,
+        bnb_4bit_compute_dtype=compute,
+    )
+
+
+def _dtype(spec: ModelSpec, device: torch.device) -> Any:
+    """Return the precision: as stored on a GPU, float32 on a CPU."""
+    if spec.dtype != "auto":
+        return getattr(torch, spec.dtype)
+    return torch.float32 if device.type == "cpu" else "auto"
+
+
+def _device(spec: ModelSpec) -> torch.device:
+    """Return the device, or say that it is not there."""
+    name = spec.device
+    if name == "auto":
+        name = "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        device = torch.device(name)
+    except RuntimeError as error:
+        raise ConfigError(
+            f"model {spec.name}: device {name!r}: use auto, cpu, cuda or cuda:N"
+        ) from error
+    if device.type == "cuda" and not torch.cuda.is_available():
+        raise ConfigError(
+            f"model {spec.name}: device {name!r}, but torch sees no CUDA device;"
+            ' use device = "auto" or "cpu"'
+        )
+    return device
+
+
+@contextmanager
+def _blamed(spec: ModelSpec, folder: Path) -> Iterator[None]:
+    """Say which files cannot be loaded, and why."""
+    what = f"model {spec.name}: {folder}"
+    try:
+        yield
+    except torch.OutOfMemoryError as error:
+        raise InfraError(f"{what} does not fit into memory: {error}") from error
+    except SafetensorError as error:
+        raise ModelError(f"{what}: damaged safetensors file: {error}") from error
+    except ImportError as error:
+        extra = "gguf" if "gguf" in str(error).lower() else "transformers"
+        raise ConfigError(
+            f"{what} needs a package that is not installed ({error});"
+            f' pip install "pytest-awsbench[{extra}]"'
+        ) from error
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        text = str(error).strip() or type(error).__name__
+        raise ModelError(f"{what} cannot be loaded: {text}") from error

@@ -1,0 +1,251 @@
+"""The backend of local checkpoints: transformers, peft and bitsandbytes."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from jinja2 import TemplateError
+
+from pytest_awsbench.errors import InfraError, ModelError
+from pytest_awsbench.models.adapters import active, attach
+from pytest_awsbench.models.checkpoint import (
+    Checkpoint,
+    Loadable,
+    load_checkpoint,
+    set_threads,
+)
+from pytest_awsbench.models.decoding import Ends, Row, generated, greedy, is_plain
+from pytest_awsbench.models.spec import Model
+from pytest_awsbench.records import Completion, Decoding, ModelCard, Prompt
+
+
+__all__ = ["Loadable", "TransformersModel", "load", "set_threads"]
+
+ENDS_OF_TURN = ("<|im_end|>", "<|eot_id|>", "<end_of_turn>", "<|end|>")
+"""Tokens that end a turn in common chat templates; some checkpoints forget them."""
+
+
+def load(loadables: Sequence[Loadable]) -> Mapping[str, Model]:
+    """Load models; those on the same base share its weights.
+
+    Raises:
+        ModelError: if a checkpoint or an adapter cannot be used.
+        ConfigError: if a package or a device is missing.
+        InfraError: if memory is short.
+
+    """
+    shared: dict[tuple[object, ...], Checkpoint] = {}
+    models: dict[str, Model] = {}
+    for loadable in loadables:
+        key = loadable.base_key
+        if key not in shared:
+            shared[key] = load_checkpoint(loadable)
+        if loadable.files.adapter is not None:
+            attach(shared[key], loadable)
+        models[loadable.spec.name] = TransformersModel(shared[key], loadable)
+    return models
+
+
+class TransformersModel:
+    """One model on a base that it may share with others."""
+
+    def __init__(self, checkpoint: Checkpoint, loadable: Loadable) -> None:
+        self.card: ModelCard = loadable.card
+        self.notes: list[str] = []
+        self._checkpoint = checkpoint
+        self._spec = loadable.spec
+        self._adapter = loadable.spec.name if loadable.files.adapter else None
+        self._template = self._chat_template()
+        self._ends = _end_tokens(checkpoint)
+        self._plain = is_plain(checkpoint.module)
+
+    @property
+    def tokenizer(self) -> Any:
+        """The tokenizer."""
+        return self._checkpoint.tokenizer
+
+    @property
+    def module(self) -> Any:
+        """The torch module; models on one base share it."""
+        return self._checkpoint.module
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self._checkpoint.device
+
+    @property
+    def context(self) -> int:
+        """Tokens that fit into the context window."""
+        config = self.module.config.get_text_config()
+        return int(getattr(config, "max_position_embeddings", None) or 1 << 30)
+
+    def chat(self, prompt: Prompt) -> str:
+        """Render messages as the chat template does, ready for the answer.
+
+        Raises:
+            ModelError: if the template refuses the messages.
+
+        """
+        messages = [{"role": m.role, "content": m.content} for m in prompt]
+        try:
+            return str(
+                self.tokenizer.apply_chat_template(
+                    messages,
+                    chat_template=self._template,
+                    tokenize=False,
+                    add_generation_prompt=True,
+                    **self._spec.chat_template_kwargs,
+                )
+            )
+        except (TemplateError, ValueError, TypeError) as error:
+            roles = ", ".join(m.role for m in prompt)
+            raise ModelError(
+                f"model {self._spec.name}: its chat template refuses messages of"
+                f" {roles}: {error}; set chat_template to one that takes them"
+            ) from error
+
+    def generate(
+        self, prompts: Sequence[Prompt], decoding: Decoding
+    ) -> list[Completion]:
+        """Answer all prompts as one batch, in their order.
+
+        A batch that does not fit into memory is halved, and a note says so.
+
+        Raises:
+            ModelError: if the chat template refuses a prompt.
+            InfraError: if a single prompt does not fit into memory.
+
+        """
+        rows = [self._row(prompt, decoding) for prompt in prompts]
+        with active(self.module, self._adapter):
+            self._fill([row for row in rows if row.limit > 0], decoding)
+        return [self._completion(row, decoding) for row in rows]
+
+    def close(self) -> None:
+        """Give memory back."""
+        if self.device.type == "cuda":
+            torch.cuda.empty_cache()
+
+    def _row(self, prompt: Prompt, decoding: Decoding) -> Row:
+        """Return a prompt as tokens, with the room that the context leaves."""
+        text = self.chat(prompt)
+        ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        room = max(0, self.context - len(ids))
+        row = Row(ids, min(room, decoding.max_new_tokens), room < decoding.max_new_tokens)
+        if not room:
+            row.stop = "context"
+        return row
+
+    def _fill(self, rows: list[Row], decoding: Decoding) -> None:
+        """Generate, in halves where the whole does not fit into memory."""
+        if not rows:
+            return
+        try:
+            self._run(rows, decoding)
+        except RuntimeError as error:
+            if not _is_out_of_memory(error):
+                raise
+            self._halve(rows, decoding, error)
+
+    def _halve(self, rows: list[Row], decoding: Decoding, error: RuntimeError) -> None:
+        """Generate two halves of a batch that did not fit."""
+        if len(rows) == 1:
+            raise InfraError(
+                f"model {self._spec.name}: one prompt of {len(rows[0].ids)} tokens does"
+                f" not fit into memory: {error}"
+            ) from error
+        self.close()
+        middle = len(rows) // 2
+        self.notes.append(
+            f"a batch of {len(rows)} ran out of memory and was halved;"
+            f" set chunk_size = {middle}"
+        )
+        for row in rows:
+            row.new, row.near_ties = [], 0
+        self._fill(rows[:middle], decoding)
+        self._fill(rows[middle:], decoding)
+
+    def _run(self, rows: list[Row], decoding: Decoding) -> None:
+        """Generate one batch."""
+        ends = Ends(self._ends, self._breaks(decoding))
+        if decoding.temperature == 0 and self._plain:
+            greedy(self.module, rows, ends)
+            return
+        sampling: dict[str, Any] = {"do_sample": decoding.temperature > 0}
+        if sampling["do_sample"]:
+            torch.manual_seed(decoding.seed)
+            sampling |= {
+                "temperature": decoding.temperature,
+                "top_p": decoding.top_p,
+                "top_k": 0,
+            }
+        generated(self.module, rows, ends, self.tokenizer.pad_token_id, **sampling)
+
+    def _breaks(self, decoding: Decoding) -> Any:
+        """Return what finds the line break that ends an answer."""
+        if not decoding.stop_at_newline:
+            return lambda _new: False
+        return lambda new: "\n" in self._text(new).lstrip()
+
+    def _text(self, new: list[int]) -> str:
+        """Return generated tokens as text, verbatim."""
+        return str(self.tokenizer.decode(new, skip_special_tokens=True))
+
+    def _completion(self, row: Row, decoding: Decoding) -> Completion:
+        """Return what a row says."""
+        text = self._text(row.new)
+        if decoding.stop_at_newline:
+            text = text.lstrip().partition("\n")[0]
+        return Completion(
+            text=text,
+            stop=row.stop,
+            prompt_tokens=len(row.ids),
+            tokens=len(row.new),
+            latency=round(row.seconds, 4),
+            near_ties=row.near_ties,
+        )
+
+    def _chat_template(self) -> str | None:
+        """Return the configured template; None where the tokenizer's own is used.
+
+        Raises:
+            ModelError: if there is neither.
+
+        """
+        given = self._spec.chat_template
+        if given is None:
+            if self.tokenizer.chat_template is None:
+                raise ModelError(
+                    f"model {self._spec.name}: the tokenizer of {self._spec.path} has"
+                    " no chat template; set chat_template = \"chat.jinja\" under"
+                    f" [tool.awsbench.models.{self._spec.name}]"
+                )
+            return None
+        if "{" not in given:
+            try:
+                return Path(given).read_text(encoding="utf-8")
+            except OSError as error:
+                raise ModelError(
+                    f"model {self._spec.name}: chat_template {given}: {error}"
+                ) from error
+        return given
+
+
+def _end_tokens(checkpoint: Checkpoint) -> frozenset[int]:
+    """Return every token that ends an answer."""
+    tokenizer = checkpoint.tokenizer
+    configured = checkpoint.module.generation_config.eos_token_id
+    ids = configured if isinstance(configured, list) else [configured]
+    vocabulary = tokenizer.get_vocab()
+    ids += [tokenizer.eos_token_id, *(vocabulary.get(t) for t in ENDS_OF_TURN)]
+    return frozenset(i for i in ids if i is not None)
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """Whether memory ran out: on a GPU, or in the allocator of the CPU."""
+    text = str(error).lower()
+    return isinstance(error, torch.OutOfMemoryError) or (
+        "out of memory" in text or "can't allocate memory" in text
+    )
