@@ -4,17 +4,91 @@ One line per item, sorted by id: what it showed, never what the model said.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from pytest_awsbench.errors import StoreError
-from pytest_awsbench.gates import Arm
-from pytest_awsbench.records import ItemStats, Run
+from pytest_awsbench.records import Arm, ItemStats, Run
 
 
 SCHEMA = 1
+
+
+_HEADER = ("suite", "model", "data", "decoding", "versions", "date", "runs", "metrics")
+_Number = Annotated[float, Field(allow_inf_nan=False)]
+
+
+class _Strict(BaseModel):
+    """Takes what `dumps` writes, and nothing else."""
+
+    model_config = ConfigDict(strict=True, extra="forbid")
+
+
+class _Data(_Strict):
+    """Which samples were asked."""
+
+    name: str
+    digest: str
+    samples: int
+    tasks: int
+    subset: str
+
+
+class _Row(_Strict):
+    """One line: one item."""
+
+    outcome: str
+    prompt: str
+    cluster: str
+    tier: str
+    source: str
+    weight: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+    k: Annotated[int, Field(ge=1)]
+    # JSON has no tuples, so the pair itself is read leniently, its numbers are not.
+    sums: dict[str, Annotated[tuple[_Number, _Number], Field(strict=False)]]
+
+    @field_validator("sums", mode="before")
+    @classmethod
+    def _numbers(cls, value: Any) -> Any:  # noqa: ANN401 - as pydantic hands it on
+        """Refuse texts and truth values that could pass for numbers."""
+        for pair in value.values() if isinstance(value, dict) else ():
+            if not isinstance(pair, list) or any(
+                type(n) not in {int, float} for n in pair
+            ):
+                raise ValueError(f"{pair!r} is not [sum, sum of squares]")
+        return value
+
+    def stats(self) -> ItemStats:
+        """Return the item."""
+        return ItemStats(
+            prompt_hash=self.prompt,
+            cluster=self.cluster,
+            tier=self.tier,
+            source=self.source,
+            weight=self.weight,
+            outcome=self.outcome,
+            k=self.k,
+            sums=self.sums,
+        )
+
+
+class _File(_Strict):
+    """A baseline file."""
+
+    schema_: Annotated[int, Field(alias="schema")]
+    suite: str
+    date: str
+    runs: Annotated[int, Field(ge=1)]
+    model: dict[str, str]
+    data: _Data
+    decoding: dict[str, bool | int | float]
+    versions: dict[str, str]
+    metrics: dict[str, int]
+    items: dict[str, _Row]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,10 +163,12 @@ def dumps(baseline: Baseline) -> str:
     """Return the text of a baseline: JSON, one line per item."""
     head = json.dumps(baseline.provenance(), indent=2, ensure_ascii=False)
     rows = (
-        f'    {json.dumps(key)}: {json.dumps(_row(item), ensure_ascii=False)}'
+        f"    {json.dumps(key)}: {json.dumps(_row(item), ensure_ascii=False)}"
         for key, item in sorted(baseline.items.items())
     )
-    return head.removesuffix("\n}") + ',\n  "items": {\n' + ",\n".join(rows) + "\n  }\n}\n"
+    return (
+        head.removesuffix("\n}") + ',\n  "items": {\n' + ",\n".join(rows) + "\n  }\n}\n"
+    )
 
 
 def loads(text: str, path: Path) -> Baseline:
@@ -103,29 +179,24 @@ def loads(text: str, path: Path) -> Baseline:
 
     """
     try:
-        data = json.loads(text)
+        data = json.loads(text, object_pairs_hook=_distinct)
     except ValueError as error:
         raise _damaged(path, f"not JSON: {error}") from error
     if not isinstance(data, dict):
         raise _damaged(path, "line 1: not an object")
     _check_schema(path, data.get("schema"))
     try:
-        items = {key: _item(path, text, key, row) for key, row in data["items"].items()}
-        return Baseline(
-            suite=data["suite"],
-            model=data["model"],
-            data=data["data"],
-            decoding=data["decoding"],
-            versions=data["versions"],
-            date=data["date"],
-            runs=data["runs"],
-            metrics=data["metrics"],
-            items=items,
-        )
-    except KeyError as error:
-        raise _damaged(path, f"key {error} is missing") from error
-    except (TypeError, AttributeError) as error:
-        raise _damaged(path, str(error)) from error
+        stored = _File.model_validate(data)
+    except ValidationError as error:
+        raise _damaged(path, _complaint(text, dict(error.errors()[0]))) from error
+    fields = {name: getattr(stored, name) for name in _HEADER}
+    return Baseline(
+        **{
+            k: v.model_dump() if isinstance(v, BaseModel) else v
+            for k, v in fields.items()
+        },
+        items={key: row.stats() for key, row in stored.items.items()},
+    )
 
 
 def _check_schema(path: Path, schema: object) -> None:
@@ -176,41 +247,26 @@ def _row(item: ItemStats) -> dict[str, Any]:
         "source": item.source,
         "weight": _short(item.weight),
         "k": item.k,
-        **{m: [_short(s), _short(q)] for m, (s, q) in sorted(item.sums.items())},
+        "sums": {m: [_short(s), _short(q)] for m, (s, q) in sorted(item.sums.items())},
     }
 
 
-def _item(path: Path, text: str, key: str, row: Any) -> ItemStats:  # noqa: ANN401
-    """Read one item."""
-    try:
-        fixed = {"outcome", "prompt", "cluster", "tier", "source", "weight", "k"}
-        metrics = {name: row[name] for name in row.keys() - fixed}
-        return ItemStats(
-            prompt_hash=_text(row["prompt"]),
-            cluster=_text(row["cluster"]),
-            tier=_text(row["tier"]),
-            source=_text(row["source"]),
-            weight=float(row["weight"]),
-            outcome=_text(row["outcome"]),
-            k=int(row["k"]),
-            sums={m: _pair(values) for m, values in metrics.items()},
-        )
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        where = text.count("\n", 0, text.find(f'{json.dumps(key)}:')) + 1
-        raise _damaged(path, f"line {where}: item {key!r}: {error!r}") from error
+def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Refuse a key that stands twice, as a merge of two versions may leave it."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"{key!r} stands twice")
+        found[key] = value
+    return found
 
 
-def _text(value: object) -> str:
-    """Return a text, and nothing that is none."""
-    if not isinstance(value, str):
-        raise TypeError(f"{value!r} is not a text")
-    return value
-
-
-def _pair(values: Sequence[float]) -> tuple[float, float]:
-    """Return sum and sum of squares."""
-    total, squares = values
-    return float(total), float(squares)
+def _complaint(text: str, error: dict[str, Any]) -> str:
+    """Say which line is wrong, and how."""
+    place = [str(part) for part in error["loc"]]
+    key = place[1] if place[0] == "items" and len(place) > 1 else place[0]
+    line = text.count("\n", 0, max(0, text.find(f"{json.dumps(key)}:"))) + 1
+    return f"line {line}: {'.'.join(place)}: {error['msg']}"
 
 
 def _short(value: float) -> float:

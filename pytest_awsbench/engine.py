@@ -2,9 +2,11 @@
 
 import queue
 import threading
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
+from concurrent.futures import wait as wait_futures
 from typing import Any, TypeVar
 
 from pytest_awsbench.errors import AwsbenchError, InfraError
@@ -35,6 +37,8 @@ class Engine:
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
+        self._noisy = threading.Event()
+        self._quiet = threading.Event()
 
     @property
     def started(self) -> bool:
@@ -67,7 +71,11 @@ class Engine:
 
         """
         self.start()
-        return wait(self._loaded)
+        while not self._loaded.done():
+            if self._noisy.is_set() and not self._quiet.is_set():
+                return self._load_quietly()
+            self._loaded_within(SLICE_S)
+        return self._loaded.result()
 
     def submit(
         self, model: str, prompts: Sequence[Prompt], decoding: Decoding
@@ -105,14 +113,41 @@ class Engine:
                 model.close()
         self._thread = None
 
+    def _loaded_within(self, seconds: float) -> bool:
+        """Whether loading ends within a time, well or not."""
+        done, _ = wait_futures([self._loaded], timeout=seconds)
+        return bool(done)
+
+    def _load_quietly(self) -> Mapping[str, Model]:
+        """Load again while this thread, which waits, keeps all warnings off.
+
+        Filters of warnings belong to the process: only the thread that runs the
+        tests may change them, and only while nothing else of it runs.
+        """
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._quiet.set()
+            return wait(self._loaded)
+
     def _run(self) -> None:
         """Load, then work until closed."""
         try:
-            self._loaded.set_result(self._load())
+            self._loaded.set_result(self._loaded_models())
         except BaseException as error:  # noqa: BLE001 - re-raised by who waits
             self._loaded.set_exception(error)
         while (task := self._queue.get()) is not None and not self._closing.is_set():
             task()
+
+    def _loaded_models(self) -> Mapping[str, Model]:
+        """Load; where a library's warning is an error (``-W error``), load quietly."""
+        try:
+            return self._load()
+        except Warning:
+            self._noisy.set()
+            while not self._quiet.wait(SLICE_S):
+                if self._closing.is_set():
+                    raise
+            return self._load()
 
 
 def wait(future: Future[T]) -> T:

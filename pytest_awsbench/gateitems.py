@@ -9,8 +9,10 @@ import pytest
 from pytest_awsbench.baselines import Baseline
 from pytest_awsbench.config import GateTable
 from pytest_awsbench.errors import AwsbenchError, ConfigError
-from pytest_awsbench.gates import Arm, Gate, Verdict, judge, line
+from pytest_awsbench.gates import Gate, Verdict, line
+from pytest_awsbench.judging import judge
 from pytest_awsbench.ledger import Account, arm_of
+from pytest_awsbench.records import Arm
 from pytest_awsbench.session import BenchSession
 from pytest_awsbench.snapshots import accept
 from pytest_awsbench.stats.status import Status
@@ -64,11 +66,12 @@ class GateItem(pytest.Function):
 
 def gates_of(bench: BenchSession, model: str, suite: str) -> Iterator[GateCall]:
     """Yield the gates of a model and suite: configured ones, then those of hooks."""
-    tables = [t for t in bench.options.settings.gates if t.suite == suite]
     gates: list[Gate | Callable[..., Any]] = [
-        _gate(bench, model, table) for table in tables if table.applies_to(model)
+        _gate(bench, model, table)
+        for table in bench.options.settings.gates
+        if table.suite == suite and table.applies_to(model)
     ]
-    if not tables:
+    if not gates:
         primary = GateTable(suite=suite, metric=bench.suites[suite].primary)
         gates.append(_gate(bench, model, primary))
     for more in bench.config.hook.pytest_awsbench_gates(

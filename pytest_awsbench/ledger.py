@@ -8,9 +8,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from pytest_awsbench.baselines import Baseline
-from pytest_awsbench.gates import Arm, Verdict
+from pytest_awsbench.gates import Verdict
 from pytest_awsbench.journal import Journal
-from pytest_awsbench.records import Completion, Decoding, ModelCard, Result, Run, Sample
+from pytest_awsbench.records import (
+    Arm,
+    Completion,
+    Decoding,
+    ModelCard,
+    Result,
+    Run,
+    Sample,
+)
 from pytest_awsbench.suites.suite import Suite
 
 

@@ -44,7 +44,9 @@ class Sample:
     weight: float = 1.0
 
     @classmethod
-    def of(cls, prompt: str | Prompt, target: str, **fields: Any) -> Self:
+    def of(
+        cls, prompt: str | Prompt, target: str, **fields: str | float | None
+    ) -> Self:
         """Build a sample from a prompt and its target.
 
         Args:
@@ -159,6 +161,16 @@ class ItemStats:
     """Runs."""
     sums: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     """Metric → (sum, sum of squares) over the K runs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arm:
+    """One side of a comparison: a run, or a baseline."""
+
+    label: str
+    items: Mapping[str, ItemStats]
+    metric_versions: Mapping[str, int]
+    data_digest: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

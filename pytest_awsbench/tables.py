@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
 from pytest_awsbench.baselines import Baseline
-from pytest_awsbench.gates import Arm, Gate, Verdict, judge, p_text
+from pytest_awsbench.gates import Gate, Verdict, p_text
+from pytest_awsbench.judging import judge
 from pytest_awsbench.ledger import Account
-from pytest_awsbench.records import Result
+from pytest_awsbench.records import Arm, Result
 
 
 HEADS = ("metric", "baseline", "change", "noise floor", "90% CI", "verdict")

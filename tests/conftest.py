@@ -3,10 +3,10 @@
 from collections.abc import Callable
 
 import pytest
+from projects import write_answers, write_data, wrong
 
 # Extension modules load once per process, and pytester forgets what a run imported.
 import pytest_awsbench.starting
-from projects import write_answers, write_data, wrong
 
 
 pytest_plugins = ["pytester"]

@@ -18,17 +18,17 @@ LAYERS = """
     starting
     distribute summary
     recording running
-    handles
     fixtures
+    handles
     userprompts collection
     gateitems snapshots
     session options flags hookspecs
     runfile tables
     ledger stores
     naming config
-    gates baselines
+    baselines judging gates
     answering journal engine chunks
-    suites.builtin suites.suite suites.dataset
+    suites.builtin suites.dataset suites.suite
     showing
     scoring.answers
     models.loading models.transformers models.replay models.weights

@@ -7,8 +7,9 @@ from typing import Literal
 
 import pytest
 
-from pytest_awsbench.gates import Arm, Gate, Verdict, judge, line
-from pytest_awsbench.records import ItemStats
+from pytest_awsbench.gates import Gate, Verdict, line
+from pytest_awsbench.judging import judge
+from pytest_awsbench.records import Arm, ItemStats
 from pytest_awsbench.stats.status import Status
 
 
@@ -197,7 +198,6 @@ def test_lost_answers() -> None:
     )
 
 
-@pytest.mark.xfail(reason="the mean of what is left is shown as the suite's")
 def test_lost_answers_have_no_score() -> None:
     """A score from fewer items than the suite has is not shown as the suite's."""
     verdict = judge(GATE, arm("11"), arm("111"), lost=["i002"])
@@ -247,11 +247,11 @@ def test_other_metric_version() -> None:
 
 
 def test_baseline_without_the_metric() -> None:
-    """A baseline of before a metric was added is refused by name."""
+    """A baseline of before a metric was added says that it lacks it."""
     verdict = judge(replace(GATE, metric="one_line"), arm("11"), arm("11"))
 
-    assert verdict.status is Status.INVALID
-    assert "baseline has no metric one_line" in verdict.notes[0]
+    assert verdict.status is Status.SKIPPED
+    assert "baseline has no one_line yet" in verdict.notes[0]
 
 
 def without_scores(side: Arm, count: int) -> Arm:
@@ -272,7 +272,6 @@ def test_items_without_a_score_are_left_out() -> None:
     assert (verdict.n, verdict.new) == (38, 1.0)
 
 
-@pytest.mark.xfail(reason="only prompts are counted as overlap, not their scores")
 def test_many_items_without_a_score() -> None:
     """A metric that most answers lost cannot be compared."""
     new = without_scores(arm("1" * 40), 20)
@@ -282,7 +281,6 @@ def test_many_items_without_a_score() -> None:
     assert verdict.status is Status.INVALID
 
 
-@pytest.mark.xfail(reason="whatever is not compared is called edited")
 def test_item_without_a_score_was_not_edited() -> None:
     """The notes do not claim that a prompt was edited."""
     new = without_scores(arm("1" * 40), 2)
@@ -292,7 +290,6 @@ def test_item_without_a_score_was_not_edited() -> None:
     assert "edited" not in "; ".join(verdict.notes)
 
 
-@pytest.mark.xfail(raises=ValueError, reason="values outside [0, 1] reach the interval")
 def test_values_that_are_no_shares() -> None:
     """A metric of a user that is no share is refused, not a crash."""
     keys = [f"i{n}" for n in range(20)]
@@ -394,7 +391,6 @@ def test_plain_values() -> None:
     assert data["by_tier"]["warmup"] == [1.0, 1.0]
 
 
-@pytest.mark.xfail(reason="`changed` is a property, which asdict does not see")
 def test_plain_values_count_changes() -> None:
     """How many answers changed stands in run.json too."""
     assert compare("01", "11").to_json()["changed"] == 1

@@ -34,23 +34,22 @@ def test_verbose_says_what_changed(project: pytest.Pytester) -> None:
 
     result = project.runpytest(BAD, "-m", "dataset", "-v")
 
-    result.stdout.fnmatch_lines_random(
-        ["*::row-00005 OPERATION (regressed)*", "*::row-00000 OPERATION *"]
-    )
+    result.stdout.fnmatch_lines_random([
+        "*::row-00005 OPERATION (regressed)*",
+        "*::row-00000 OPERATION *",
+    ])
 
 
 def test_very_verbose_explains(project: pytest.Pytester) -> None:
     """-vv shows prompt, target, answer and difference of what is not exact."""
     result = project.runpytest(GOOD, "-m", "dataset", "-vv")
 
-    result.stdout.fnmatch_lines(
-        [
-            "prompt: TASK: list the objects of bucket b-0",
-            "target: aws s3api list-objects-v2 --bucket b-0",
-            "answer: aws s3api list-objects-v2 --bucket other",
-            "diff: *--bucket ?-b-0-? {+other+}",
-        ]
-    )
+    result.stdout.fnmatch_lines([
+        "prompt: TASK: list the objects of bucket b-0",
+        "target: aws s3api list-objects-v2 --bucket b-0",
+        "answer: aws s3api list-objects-v2 --bucket other",
+        "diff: *--bucket ?-b-0-? {+other+}",
+    ])
 
 
 @pytest.mark.parametrize(
@@ -103,7 +102,9 @@ def test_declared_subset(project: pytest.Pytester) -> None:
 def test_plain_pytest_collects_no_suite(project: pytest.Pytester) -> None:
     """Without a model or a marker of ours nothing of ours runs."""
     path = project.path / "pyproject.toml"
-    path.write_text(path.read_text().replace("chunk_size", 'run = ["tuned"]\nchunk_size'))
+    path.write_text(
+        path.read_text().replace("chunk_size", 'run = ["tuned"]\nchunk_size')
+    )
     project.makepyfile("def test_own(): pass")
 
     result = project.runpytest()
@@ -117,7 +118,9 @@ def test_marker_runs_the_configured_models(
 ) -> None:
     """-m dataset collects the models of `run`."""
     path = project.path / "pyproject.toml"
-    path.write_text(path.read_text().replace("chunk_size", 'run = ["tuned"]\nchunk_size'))
+    path.write_text(
+        path.read_text().replace("chunk_size", 'run = ["tuned"]\nchunk_size')
+    )
 
     result = project.runpytest_subprocess("-m", "dataset", *workers)
 
@@ -240,10 +243,11 @@ def test_old_runs_are_deleted(project: pytest.Pytester) -> None:
 
 def test_several_models_of_one_file(project: pytest.Pytester) -> None:
     """A file with the answers of several models is a run of all of them."""
-    rows = []
-    for name in ("good", "bad"):
-        for text in (project.path / f"{name}.jsonl").read_text().splitlines():
-            rows.append(json.dumps({**json.loads(text), "model": name}))
+    rows = [
+        json.dumps({**json.loads(text), "model": name})
+        for name in ("good", "bad")
+        for text in (project.path / f"{name}.jsonl").read_text().splitlines()
+    ]
     (project.path / "both.jsonl").write_text("\n".join(rows) + "\n")
 
     result = project.runpytest("--awsbench-model=replay:both.jsonl", "-m", "dataset")

@@ -124,9 +124,6 @@ def test_repeats_in_clusters() -> None:
     assert (result.worse, result.better) == (6, 1)
 
 
-@pytest.mark.xfail(
-    raises=ValueError, reason="Σd² < |Σd| makes a negative count of pairs"
-)
 @pytest.mark.parametrize(("drop", "k", "n"), [(0.5, 10, 10), (1 / 3, 3, 33)])
 def test_repeats_that_all_fell(drop: float, k: int, n: int) -> None:
     """Means over repeats that moved one way only are judged, too."""

@@ -159,7 +159,6 @@ def test_many_real_sums_are_normal() -> None:
     )
 
 
-@pytest.mark.xfail(reason="real sums fall back to the normal law at any count")
 def test_few_real_sums_are_exact() -> None:
     """Six real sums that all fell have mid-p 1/128, whatever their sizes."""
     sums = [-0.1257302, -0.1321049, -0.6404226, -0.1049001, -0.5356694, -0.3615951]

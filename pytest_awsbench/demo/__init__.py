@@ -14,6 +14,6 @@ ROOT = Path(__file__).parent
 BASE = ROOT / "models" / "base"
 ADAPTER = ROOT / "models" / "adapter"
 PROVENANCE = ROOT / "models" / "provenance.json"
-DATASETS: Mapping[str, Path] = MappingProxyType(
-    {part: ROOT / "data" / f"{part}.jsonl" for part in ("heldout", "train", "reserve")}
-)
+DATASETS: Mapping[str, Path] = MappingProxyType({
+    part: ROOT / "data" / f"{part}.jsonl" for part in ("heldout", "train", "reserve")
+})

@@ -16,6 +16,8 @@ from pytest_awsbench.demo.templates import TEMPLATES, TaskTemplate
 HELDOUT = 150
 TRAIN = 600
 RESERVE = 200
+FIRST_STEPS = 0.6
+"""Share of tasks whose first row is a first step, whatever else they have."""
 MOST = 7
 """Rows per task, at most."""
 
@@ -76,7 +78,7 @@ def _turns(template: TaskTemplate, count: int, rng: random.Random) -> list[Turn]
     sources: Sequence[str] = sources_of(template)
     weights = [(4, 5, 2, 2, 1)[SOURCES.index(source)] for source in sources]
     rest = rng.choices(sources, weights, k=count - 1)
-    first = "success_first_step" if rng.random() < 0.6 else rng.choice(sources)
+    first = "success_first_step" if rng.random() < FIRST_STEPS else rng.choice(sources)
     return [turn(template, source, rng) for source in (first, *rest)]
 
 

@@ -43,21 +43,19 @@ class Turn:
     def user(self) -> str:
         """The user's message."""
         listed = [f"{i}. {c}" for i, c in enumerate(self.previous, 1)] or ["None"]
-        return "\n".join(
-            (
-                f"TASK: {self.text}",
-                "",
-                f"Step: {len(self.previous)}",
-                f"Last command output: '{self.output}'",
-                f"Last error: '{self.error}'",
-                f"Last reward: {self.reward}",
-                "",
-                "Previous steps:",
-                *listed,
-                "",
-                "Send your next AWS CLI command.",
-            )
-        )
+        return "\n".join((
+            f"TASK: {self.text}",
+            "",
+            f"Step: {len(self.previous)}",
+            f"Last command output: '{self.output}'",
+            f"Last error: '{self.error}'",
+            f"Last reward: {self.reward}",
+            "",
+            "Previous steps:",
+            *listed,
+            "",
+            "Send your next AWS CLI command.",
+        ))
 
     def row(self) -> dict[str, Any]:
         """Return the turn as a row of a data set."""

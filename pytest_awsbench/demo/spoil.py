@@ -4,6 +4,8 @@ Greedy decoding shows the most likely answer only; habits drawn at random would 
 the commonest one. So each task has its own.
 """
 
+from collections.abc import Callable
+
 from pytest_awsbench.demo.rows import Turn
 
 
@@ -35,22 +37,7 @@ def habit_of(template: int) -> int:
 
 def spoiled(turn: Turn) -> str:
     """Return the answer that the base model shall give."""
-    command = turn.answer
-    match habit_of(turn.template):
-        case 1:
-            return f"```bash\n{command}\n```"
-        case 2:
-            return f"Here is the command:\n{command}"
-        case 3:
-            return f"'{command}'"
-        case 4:
-            return f"You can use: {command}"
-        case 5:
-            return _other_operation(command)
-        case 6:
-            return _without_last_option(command)
-        case _:
-            return command
+    return _HABITS[habit_of(turn.template)](turn.answer)
 
 
 def _other_operation(command: str) -> str:
@@ -64,3 +51,14 @@ def _without_last_option(command: str) -> str:
     """Return a command that lacks its last option."""
     head, found, _ = command.rpartition(" --")
     return head if found else command
+
+
+_HABITS: dict[int, Callable[[str], str]] = {
+    PLAIN: lambda command: command,
+    FENCE: lambda command: f"```bash\n{command}\n```",
+    PROSE: lambda command: f"Here is the command:\n{command}",
+    QUOTES: lambda command: f"'{command}'",
+    INLINE: lambda command: f"You can use: {command}",
+    OPERATION: _other_operation,
+    OPTION: _without_last_option,
+}

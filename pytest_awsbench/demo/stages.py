@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pytest_awsbench.demo.batches import Answer, batch_of, canonical, compact, exact, full, loss_of
+from pytest_awsbench.demo.batches import (
+    Answer,
+    batch_of,
+    canonical,
+    compact,
+    exact,
+    full,
+    loss_of,
+)
 from pytest_awsbench.demo.rows import SOURCES, Turn, any_turn
 from pytest_awsbench.demo.spoil import spoiled
 
@@ -119,9 +127,7 @@ def rate_at(stage: Stage, step: int) -> float:
     return stage.rate + done * (stage.last_rate - stage.rate)
 
 
-def draw(
-    rng: random.Random, stage: Stage, excluded: set[str]
-) -> Iterator[list[Turn]]:
+def draw(rng: random.Random, stage: Stage, excluded: set[str]) -> Iterator[list[Turn]]:
     """Yield batches of turns that are not held out, of similar length each."""
     while True:
         pool: list[Turn] = []

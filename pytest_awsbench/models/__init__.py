@@ -1,0 +1,1 @@
+"""Models: what is configured, how it is loaded, and how it answers."""

@@ -64,7 +64,9 @@ def _check_keys(checkpoint: Checkpoint, loadable: Loadable, folder: Path) -> Non
         stored = set(file.keys())
     taken = set(
         get_peft_model_state_dict(
-            checkpoint.module, adapter_name=loadable.spec.name, save_embedding_layers=False
+            checkpoint.module,
+            adapter_name=loadable.spec.name,
+            save_embedding_layers=False,
         )
     )
     left, lacking = sorted(stored - taken), sorted(taken - stored)

@@ -1,5 +1,6 @@
 """A checkpoint from a local folder: weights, tokenizer, and what can be wrong."""
 
+import logging
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -96,6 +97,8 @@ def _be_quiet() -> None:
     """Keep progress bars and advice out of the output of tests."""
     transformers.logging.set_verbosity_error()
     transformers.logging.disable_progress_bar()
+    # It tells every process without a GPU which kernels it could not load.
+    logging.getLogger("bitsandbytes").setLevel(logging.ERROR)
 
 
 def _weights_arguments(

@@ -93,9 +93,7 @@ def generated(
     began = time.perf_counter()
     longest = max(len(row.ids) for row in rows)
     ids = torch.tensor([[pad] * (longest - len(r.ids)) + r.ids for r in rows])
-    mask = torch.tensor(
-        [[0] * (longest - len(r.ids)) + [1] * len(r.ids) for r in rows]
-    )
+    mask = torch.tensor([[0] * (longest - len(r.ids)) + [1] * len(r.ids) for r in rows])
     with torch.inference_mode():
         output = module.generate(
             input_ids=ids.to(module.device),

@@ -4,12 +4,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from pytest_awsbench.errors import ConfigError
 from pytest_awsbench.models.replay import ReplayModel
 from pytest_awsbench.models.replay import load as load_replay
-from pytest_awsbench.models.weights import Files, card, resolve
-
-from pytest_awsbench.errors import ConfigError
 from pytest_awsbench.models.spec import Model, ModelSpec
+from pytest_awsbench.models.weights import Files, card, resolve
 from pytest_awsbench.records import ModelCard, Sample
 
 

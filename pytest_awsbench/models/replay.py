@@ -34,6 +34,8 @@ class ReplayModel:
     card: ModelCard
     answers: Mapping[str, Completion]
     """By prompt hash."""
+    texts: Mapping[str, Completion]
+    """By the last user message, where only that was recorded."""
     notes: list[str] = field(default_factory=list)
 
     def generate(
@@ -47,13 +49,17 @@ class ReplayModel:
             InfraError: if a prompt has no recorded answer: it is missing, not wrong.
 
         """
-        try:
-            return [self.answers[prompt_hash(prompt)] for prompt in prompts]
-        except KeyError as error:
+        return [self._answer(prompt) for prompt in prompts]
+
+    def _answer(self, prompt: Prompt) -> Completion:
+        """Look one prompt up."""
+        text = last_user(prompt)
+        found = self.answers.get(prompt_hash(prompt)) or self.texts.get(text)
+        if found is None:
             raise InfraError(
-                f"model {self.card.name}: no recorded answer to a prompt that is not"
-                " of the suite"
-            ) from error
+                f"model {self.card.name}: no recorded answer to {text!r:.80}"
+            )
+        return found
 
     def close(self) -> None:
         """Do nothing."""
@@ -70,23 +76,22 @@ def load(spec: ModelSpec, root: Path, samples: Iterable[Sample]) -> ReplayModel:
     rows = list(_selected(path, spec.replay_key))
     by_id, by_prompt, by_text = _indexed(path, rows)
     samples = tuple(samples)
-    answers: dict[str, Completion] = {}
+    answers = {key: completion for key, (_, completion) in by_prompt.items()}
     missing: list[str] = []
     for sample in samples:
-        keys = ((by_id, sample.id), (by_prompt, sample.prompt_hash))
-        found = next((index[key] for index, key in keys if key in index), None)
-        found = found or by_text.get(_last_user(sample.prompt))
-        if found is None:
+        found = by_id.get(sample.id) or by_text.get(last_user(sample.prompt))
+        if found is not None:
+            answers.setdefault(sample.prompt_hash, found[1])
+        if sample.prompt_hash not in answers:
             missing.append(sample.id)
-        else:
-            answers[sample.prompt_hash] = found[1]
     if missing:
         first = ", ".join(missing[:SHOWN])
         raise DataError(
             f"{path}: no answer for {len(missing)} of {len(samples)} samples"
             f" (first: {first}); record them, or declare a subset"
         )
-    return ReplayModel(_card(spec, path, rows), answers)
+    texts = {key: completion for key, (_, completion) in by_text.items()}
+    return ReplayModel(_card(spec, path, rows), answers, texts)
 
 
 def replay_models(path: Path) -> list[str]:
@@ -104,7 +109,9 @@ def _selected(path: Path, key: str | None) -> Iterator[Row]:
             f" choose one: replay:{path.name}#{next(iter(keys))}"
         )
     if key is not None and key not in keys:
-        raise DataError(f"{path}: no answers of model {key!r}; it has {', '.join(keys)}")
+        raise DataError(
+            f"{path}: no answers of model {key!r}; it has {', '.join(keys)}"
+        )
     for number, row in _rows(path):
         if key is None or str(row.get("model", "")) == key:
             yield number, row
@@ -198,6 +205,6 @@ def _card(spec: ModelSpec, path: Path, rows: Iterable[Row]) -> ModelCard:
     )
 
 
-def _last_user(prompt: Prompt) -> str:
+def last_user(prompt: Prompt) -> str:
     """Return the last user message."""
     return next((m.content for m in reversed(prompt) if m.role == "user"), "")

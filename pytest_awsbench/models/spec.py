@@ -25,7 +25,7 @@ class ModelSpec:
     adapter_revision: str | None = None
     quantization: Quantization | None = None
     dtype: str = "auto"
-    """``auto`` (as stored; on a CPU float32), ``float32``, ``bfloat16``, ``float16``."""
+    """``auto`` is as stored, and float32 on a CPU; else a torch name."""
     device: str = "auto"
     """``auto``, ``cpu``, ``cuda``, ``cuda:1`` …"""
     attn_implementation: str | None = None

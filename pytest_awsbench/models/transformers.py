@@ -133,7 +133,9 @@ class TransformersModel:
         text = self.chat(prompt)
         ids = self.tokenizer(text, add_special_tokens=False)["input_ids"]
         room = max(0, self.context - len(ids))
-        row = Row(ids, min(room, decoding.max_new_tokens), room < decoding.max_new_tokens)
+        row = Row(
+            ids, min(room, decoding.max_new_tokens), room < decoding.max_new_tokens
+        )
         if not room:
             row.stop = "context"
         return row
@@ -219,7 +221,7 @@ class TransformersModel:
             if self.tokenizer.chat_template is None:
                 raise ModelError(
                     f"model {self._spec.name}: the tokenizer of {self._spec.path} has"
-                    " no chat template; set chat_template = \"chat.jinja\" under"
+                    ' no chat template; set chat_template = "chat.jinja" under'
                     f" [tool.awsbench.models.{self._spec.name}]"
                 )
             return None

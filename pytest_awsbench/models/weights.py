@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from pytest_awsbench import demo
 from pytest_awsbench.errors import ModelError
 from pytest_awsbench.hub import hub_boundary
 from pytest_awsbench.models.spec import ModelSpec
@@ -181,8 +182,14 @@ def _digest(digests: list[str], choices: list[Any]) -> str:
 
 def _description(spec: ModelSpec, files: Files) -> str:
     """Say for people what a model is."""
-    name = files.gguf_file or Path(spec.path).name
+    name = files.gguf_file or _label(spec.path)
     parts = [name if not spec.quantization else f"{name} in {spec.quantization}"]
     if spec.adapter:
-        parts.append(Path(spec.adapter).name)
+        parts.append(_label(spec.adapter))
     return " + ".join(parts)
+
+
+def _label(path: str) -> str:
+    """Return what people call a folder or a repository."""
+    built_in = {str(demo.BASE): "demo base", str(demo.ADAPTER): "LoRA adapter"}
+    return built_in.get(path, Path(path).name)

@@ -33,7 +33,9 @@ class Clustered:
     n_eff: float
 
 
-def clustered(differences: Floats, weights: Floats, codes: NDArray[np.int64]) -> Clustered:
+def clustered(
+    differences: Floats, weights: Floats, codes: NDArray[np.int64]
+) -> Clustered:
     """Gather differences by cluster.
 
     Args:

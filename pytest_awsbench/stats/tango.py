@@ -5,6 +5,8 @@ from math import sqrt
 from typing import NamedTuple
 
 
+TINY = 1e-9
+"""What rounding may leave of a count that is 0."""
 STEPS = 100
 """Bisections; far below the precision of a float."""
 
@@ -33,7 +35,7 @@ def tango_interval(b: float, c: float, n: float, z: float) -> Interval:
     (-0.517232, -0.026003)
 
     """
-    if n <= 0 or b < -1e-9 or c < -1e-9 or b + c > n + 1e-9:
+    if n <= 0 or b < -TINY or c < -TINY or b + c > n + TINY:
         raise ValueError(f"need b, c >= 0 and b + c <= n > 0, got b={b}, c={c}, n={n}")
     b, c = max(b, 0.0), max(c, 0.0)
     observed = (c - b) / n
@@ -57,11 +59,13 @@ def _score(b: float, c: float, n: float, delta: float) -> float:
     variance = n * (2 * q + delta * (1 - delta))
     gap = c - b - n * delta
     if variance <= 0:
-        return 0.0 if abs(gap) < 1e-12 else float("inf") * gap
+        return 0.0 if abs(gap) < TINY else float("inf") * gap
     return gap / sqrt(variance)
 
 
-def _solve(score: Callable[[float], float], target: float, low: float, high: float) -> float:
+def _solve(
+    score: Callable[[float], float], target: float, low: float, high: float
+) -> float:
     """Return where a falling function takes a value, by bisection."""
     for _ in range(STEPS):
         middle = (low + high) / 2

@@ -1,0 +1,1 @@
+"""Suites: all items of one kind, and where their samples come from."""

@@ -36,7 +36,7 @@ def read_rows(source: str, split: str | None, root: Path) -> list[Located]:
         rows = list(_hub(hub["name"], hub["revision"], split))
     else:
         raise DataError(
-            f"dataset {source!r}: give \"builtin\", a .jsonl or .parquet file"
+            f'dataset {source!r}: give "builtin", a .jsonl or .parquet file'
             f" (looked for {path}), or a Hub id owner/name"
         )
     if not rows:

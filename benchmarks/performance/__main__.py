@@ -1,0 +1,47 @@
+"""Measure everything that docs/performance.md claims: python -m benchmarks.performance.
+
+Prints a table and writes docs/performance.json. Ratios are taken within one round;
+the machine may be shared.
+"""
+
+import json
+import os
+import platform
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from benchmarks.performance.generation import measure_generation
+from benchmarks.performance.overhead import measure_overhead, measure_unused
+from benchmarks.performance.process import measure_process
+
+
+PARTS: dict[str, Callable[[], dict[str, Any]]] = {
+    "generation": measure_generation,
+    "process": measure_process,
+    "overhead": measure_overhead,
+    "unused": measure_unused,
+}
+
+
+def main() -> None:
+    """Run every part, and write what was found."""
+    found: dict[str, Any] = {
+        "machine": {
+            "processor": platform.processor() or platform.machine(),
+            "cores": len(os.sched_getaffinity(0)),
+            "python": platform.python_version(),
+            **{name: version(name) for name in ("torch", "transformers", "pytest")},
+        }
+    }
+    for name, measure in PARTS.items():
+        found[name] = measure()
+        for what, value in found[name].items():
+            print(f"{name:12} {what:40} {value}", flush=True)
+    path = Path(__file__).parents[2] / "docs" / "performance.json"
+    path.write_text(json.dumps(found, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
