@@ -18,7 +18,6 @@ from pytest_awsbench.records import Arm, ItemStats, Run
 SCHEMA = 1
 
 
-_HEADER = ("suite", "model", "data", "decoding", "versions", "date", "runs", "metrics")
 _Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
@@ -189,12 +188,15 @@ def loads(text: str, path: Path) -> Baseline:
         stored = _File.model_validate(data)
     except ValidationError as error:
         raise _damaged(path, _complaint(text, dict(error.errors()[0]))) from error
-    fields = {name: getattr(stored, name) for name in _HEADER}
     return Baseline(
-        **{
-            k: v.model_dump() if isinstance(v, BaseModel) else v
-            for k, v in fields.items()
-        },
+        suite=stored.suite,
+        model=stored.model,
+        data=stored.data.model_dump(),
+        decoding=stored.decoding,
+        versions=stored.versions,
+        date=stored.date,
+        runs=stored.runs,
+        metrics=stored.metrics,
         items={key: row.stats() for key, row in stored.items.items()},
     )
 

@@ -1,6 +1,6 @@
 """Suites as pytest sees them: a virtual tree of model, suite and items."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any, Self
 
 import pytest
@@ -190,9 +190,9 @@ class Collection:
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(
         self, collector: pytest.Collector
-    ) -> Iterator[pytest.CollectReport]:
+    ) -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
         """Append the tree to what the session itself collects."""
-        report: pytest.CollectReport = yield
+        report = yield
         if isinstance(collector, pytest.Session) and report.passed:
             report.result.append(RootCollector.of(collector, self._bench))
         return report

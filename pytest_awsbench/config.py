@@ -202,7 +202,7 @@ def _complaint(error: dict[str, Any]) -> str:
     where = ".".join(str(part) for part in error["loc"])
     if error["type"] == "extra_forbidden":
         return f"{where}: unknown key; {_allowed(error['loc'])}"
-    message = error["msg"].removeprefix("Value error, ")
+    message = str(error["msg"]).removeprefix("Value error, ")
     if not where:
         return message
     return f"{where} = {error['input']!r}: {message[:1].lower()}{message[1:]}"
@@ -210,8 +210,9 @@ def _complaint(error: dict[str, Any]) -> str:
 
 def _allowed(loc: tuple[Any, ...]) -> str:
     """Name the key that was probably meant, and all that are allowed."""
-    table = {"models": ModelTable, "gates": GateTable}.get(str(loc[0]), Settings)
-    allowed = list((table if len(loc) > 1 else Settings).model_fields)
+    tables: dict[str, type[BaseModel]] = {"models": ModelTable, "gates": GateTable}
+    table = tables.get(str(loc[0]), Settings) if len(loc) > 1 else Settings
+    allowed = list(table.model_fields)
     near = difflib.get_close_matches(str(loc[-1]), allowed, n=1)
     meant = f"did you mean {near[0]}? " if near else ""
     return f"{meant}allowed: {', '.join(allowed)}"

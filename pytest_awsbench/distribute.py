@@ -1,7 +1,7 @@
 """pytest-xdist: whole chunks to workers, a share of the machine for each."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any
 
 import pytest
@@ -97,12 +97,17 @@ class Distribution:
         if request is None or not isinstance(sched, ChunkScheduling):
             return
         if sched.crashes[crashitem] < CRASHES:
-            report.outcome = "rerun"  # type: ignore[assignment]
+            # Neither passed nor failed: whoever runs it next will tell.
+            report.outcome = "skipped"
+            report.longrepr = (crashitem, 0, "its worker crashed; it is run again")
+            report.awsbench_rerun = True  # type: ignore[attr-defined]
         else:
             report.awsbench_lost = request  # type: ignore[attr-defined]
 
     @pytest.hookimpl(wrapper=True, trylast=True)
-    def pytest_runtestloop(self, session: pytest.Session) -> Iterator[object]:
+    def pytest_runtestloop(
+        self, session: pytest.Session
+    ) -> Generator[None, object, object]:
         """Run the gates here, after the workers are done."""
         outcome = yield
         if self._bench.failure is None:

@@ -5,7 +5,6 @@ nothing here may be slow: no pydantic, no data, no model.
 """
 
 import re
-import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -116,6 +115,8 @@ def _candidates(config: pytest.Config) -> list[Path]:
 
 def _read(path: Path) -> dict[str, Any] | None:
     """Read our table from a TOML file; None if the file does not speak of us."""
+    import tomllib
+
     try:
         data = tomllib.loads(path.read_text(encoding="utf-8"))
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

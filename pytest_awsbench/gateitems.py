@@ -57,7 +57,8 @@ class GateItem(pytest.Function):
         """Say the verdict; a traceback of ours helps nobody."""
         if excinfo.errisinstance((GateFailedError, AwsbenchError)):
             return str(excinfo.value)
-        return super().repr_failure(excinfo, style)
+        del style  # pytest's functions choose it by themselves
+        return super().repr_failure(excinfo)
 
     def reportinfo(self) -> tuple[Any, int, str]:
         """Tell where the item stands: nowhere in a file."""

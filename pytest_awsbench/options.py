@@ -8,7 +8,7 @@ from typing import Self
 import pytest
 
 from pytest_awsbench.config import Settings, read_settings
-from pytest_awsbench.errors import ConfigError
+from pytest_awsbench.errors import AwsbenchError, ConfigError
 from pytest_awsbench.flags import table_of
 from pytest_awsbench.models.spec import ModelSpec
 from pytest_awsbench.naming import inline_specs
@@ -62,8 +62,8 @@ class Options:
                 update=config.getoption("update_snapshots", default=False),
                 collect_only=config.getoption("collectonly"),
             )
-        except ConfigError as error:
-            raise pytest.UsageError(str(error)) from error
+        except AwsbenchError as error:
+            raise pytest.UsageError(f"awsbench: {error}") from error
 
     def decoding(self, spec: ModelSpec) -> Decoding:
         """How answers of this model are sampled."""

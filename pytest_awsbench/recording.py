@@ -59,7 +59,7 @@ class Recorder:
         self, report: pytest.TestReport
     ) -> tuple[str, str, tuple[str, dict[str, bool]]] | None:
         """Show an outcome as a word and a letter; faults of infrastructure apart."""
-        if report.outcome == "rerun":
+        if getattr(report, "awsbench_rerun", False):
             return "rerun", "R", ("RERUN", {"yellow": True})
         if hasattr(report, "awsbench_lost"):
             return "error", "E", ("INFRA", {"red": True})

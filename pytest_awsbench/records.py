@@ -45,26 +45,35 @@ class Sample:
 
     @classmethod
     def of(
-        cls, prompt: str | Prompt, target: str, **fields: str | float | None
+        cls,
+        prompt: "str | Prompt",
+        target: str,
+        *,
+        task_id: str = "",
+        tier: str = "",
+        source: str = "",
     ) -> Self:
-        """Build a sample from a prompt and its target.
+        """Build a sample whose id is derived from prompt and target.
 
         Args:
             prompt: the user's words, or messages.
             target: the right answer.
-            fields: `task_id`, `tier`, `source`, … where they are known; without an
-                `id` it is derived from prompt and target.
+            task_id: the cluster; by default the sample is one by itself.
+            tier: difficulty.
+            source: where the prompt comes from.
 
         """
         messages = (Message("user", prompt),) if isinstance(prompt, str) else prompt
         asked = prompt_hash(messages)
         own = hashlib.sha256(f"{asked}\0{target}".encode()).hexdigest()[:8]
-        named = {"id": own, **fields}
         return cls(
-            **{"task_id": named["id"], **named},
+            id=own,
             prompt=messages,
             target=target,
             prompt_hash=asked,
+            task_id=task_id or own,
+            tier=tier,
+            source=source,
         )
 
 

@@ -1,6 +1,6 @@
 """Items on their way through one process: asked ahead, answered, reported."""
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -58,9 +58,9 @@ class Runner:
     @pytest.hookimpl(wrapper=True)
     def pytest_runtest_makereport(
         self, item: pytest.Item, call: pytest.CallInfo[None]
-    ) -> Iterator[pytest.TestReport]:
+    ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         """Send results home on reports, as plain values."""
-        report: pytest.TestReport = yield
+        report = yield
         if isinstance(item, SampleItem) and call.when == "call":
             _attach(report, item, call)
         if finished := self._bench.finished():
@@ -78,10 +78,8 @@ class Runner:
 
     def _load(self, items: list[pytest.Item]) -> None:
         """Wait for the models if any item needs them."""
-        first = next((item for item in items if self._needs(item)), None)
-        if first is not None:
+        if any(self._needs(item) for item in items):
             self._bench.engine.models()
-            self._ask(first)
 
     def _needs(self, item: pytest.Item) -> bool:
         """Whether an item needs an answer that is not there yet."""

@@ -64,7 +64,7 @@ class BaselineExtension(SingleFileSnapshotExtension):
     @classmethod
     def dirname(cls, *, test_location: PyTestLocation) -> str:
         """Return the model's folder; for tests of others a place that is not there."""
-        item = test_location.item
+        item: Any = test_location.item
         if not _is_gate(item):
             return str(Path(test_location.filepath).parent / ".awsbench-none")
         return str(item.bench.options.baselines / item.model)
@@ -77,12 +77,13 @@ class BaselineExtension(SingleFileSnapshotExtension):
     @classmethod
     def get_file_basename(cls, *, test_location: PyTestLocation, **_: Any) -> str:
         """Name the file after the suite."""
-        return str(test_location.item.suite)  # type: ignore[attr-defined]
+        item: Any = test_location.item
+        return str(item.suite)
 
     @classmethod
     def get_snapshot_name(cls, *, test_location: PyTestLocation, **_: Any) -> str:
         """Name the content after model and suite, whichever gate asserts it."""
-        item = test_location.item
+        item: Any = test_location.item
         if not _is_gate(item):
             return str(test_location.snapshot_name)
         return f"{item.model}.{item.suite}.gate"
@@ -113,7 +114,7 @@ class BaselineExtension(SingleFileSnapshotExtension):
         The file of a suite that exists but was not selected is not unused.
         """
         discovered = SnapshotCollections()
-        item = test_location.item
+        item: Any = test_location.item
         if not _is_gate(item):
             return discovered
         alive = {*item.bench.suites, *MARKERS} - {item.suite}

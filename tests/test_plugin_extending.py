@@ -20,7 +20,9 @@ def use(project: pytest.Pytester, name: str) -> None:
 
 
 @pytest.mark.skipif(not DOCS.exists(), reason="the docs are not installed")
-@pytest.mark.parametrize("path", sorted(EXAMPLES.glob("*/*.py")), ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path", sorted(EXAMPLES.glob("*/*.py")), ids=lambda p: p.parent.name
+)
 def test_docs_quote_the_examples(path: Path) -> None:
     """The guide shows the very files that run here."""
     assert path.read_text().strip() in DOCS.read_text()

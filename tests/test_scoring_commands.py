@@ -267,7 +267,7 @@ def quoted(word: str, how: str) -> str:
     return shlex.quote(word)
 
 
-def shuffled(value: Any, draw: st.DrawFn) -> Any:  # noqa: ANN401 - any JSON
+def shuffled(value: Any, draw: st.DrawFn) -> Any:
     """Return the same JSON value with its keys in another order."""
     if isinstance(value, dict):
         keys = draw(st.permutations(sorted(value)))
@@ -275,7 +275,7 @@ def shuffled(value: Any, draw: st.DrawFn) -> Any:  # noqa: ANN401 - any JSON
     return value
 
 
-def shorthand(value: Any) -> str:  # noqa: ANN401 - any JSON
+def shorthand(value: Any) -> str:
     """Write a JSON value in the CLI's shorthand."""
     if isinstance(value, dict):
         return "{" + ",".join(f"{k}={shorthand(v)}" for k, v in value.items()) + "}"

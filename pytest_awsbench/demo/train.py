@@ -131,7 +131,10 @@ def _stage(
         return taken
     began = time.monotonic()
     steps = run_stage(model, tokenizer, stage, excluded, log)
-    done = {"steps": steps, "seconds": round(time.monotonic() - began)}
+    done: dict[str, float] = {
+        "steps": steps,
+        "seconds": round(time.monotonic() - began),
+    }
     work.mkdir(parents=True, exist_ok=True)
     torch.save(model.state_dict(), weights)
     record.write_text(json.dumps(done))

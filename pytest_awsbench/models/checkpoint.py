@@ -63,7 +63,7 @@ def load_checkpoint(loadable: Loadable) -> Checkpoint:
     spec, files = loadable.spec, loadable.files
     _be_quiet()
     device = _device(spec)
-    where = {"gguf_file": files.gguf_file} if files.gguf_file else {}
+    where: dict[str, Any] = {"gguf_file": files.gguf_file} if files.gguf_file else {}
     where |= {"trust_remote_code": spec.trust_remote_code, "local_files_only": True}
     with _blamed(spec, files.base):
         tokenizer = AutoTokenizer.from_pretrained(files.base, **where)

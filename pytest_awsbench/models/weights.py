@@ -141,7 +141,7 @@ def _folder(spec: ModelSpec, path: str, revision: str | None, root: Path) -> Pat
             " nor a Hub id owner/name"
         )
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
     label = f"model {spec.name}: {path}" + (f"@{revision}" if revision else "")

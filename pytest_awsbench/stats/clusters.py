@@ -49,16 +49,21 @@ def clustered(
     residuals = weights * (differences - change)
     kish = total**2 / float(np.square(weights).sum())
     groups = int(codes.max()) + 1
-    deff = _design_effect(np.bincount(codes, residuals), residuals, groups)
+    deff = _design_effect(_by_cluster(codes, residuals), residuals, groups)
     return Clustered(
         n=len(differences),
-        sums=np.bincount(codes, weights * differences),
+        sums=_by_cluster(codes, weights * differences),
         total=total,
         change=change,
         discordance=float((weights * np.square(differences)).sum() / total),
         deff=deff,
         n_eff=kish / deff,
     )
+
+
+def _by_cluster(codes: NDArray[np.int64], values: Floats) -> Floats:
+    """Return the sum of the values of each cluster."""
+    return np.bincount(codes, values).astype(np.float64)
 
 
 def _design_effect(by_cluster: Floats, residuals: Floats, groups: int) -> float:
