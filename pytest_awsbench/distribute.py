@@ -44,6 +44,9 @@ class ChunkScheduling(LoadScopeScheduling):  # type: ignore[misc]  # xdist is un
         self.crashes[crashed] += 1
         if self.crashes[crashed] >= CRASHES:
             work[self._split_scope(crashed)][crashed] = True
+        # A unit without anything to do would be handed out, and never reported done.
+        for unit in [unit for unit, items in work.items() if all(items.values())]:
+            del work[unit]
         super().remove_node(node)
         return crashed
 

@@ -32,7 +32,7 @@ def hub_boundary(what: str, blame: type[AwsbenchError]) -> Iterator[None]:
     except errors.RevisionNotFoundError as error:
         raise blame(f"{what}: no such revision on the Hub") from error
     except errors.GatedRepoError as error:
-        raise blame(_denied(what)) from error
+        raise blame(denied(what)) from error
     except errors.RepositoryNotFoundError as error:
         raise blame(
             f"{what}: not found on the Hub, or private;"
@@ -49,13 +49,13 @@ def hub_boundary(what: str, blame: type[AwsbenchError]) -> Iterator[None]:
 def _by_status(what: str, status: int, blame: type[AwsbenchError]) -> AwsbenchError:
     """Classify an answer of the Hub."""
     if status in DENIED:
-        return blame(_denied(what))
+        return blame(denied(what))
     if status == GONE:
         return blame(f"{what}: not found on the Hub")
     return InfraError(f"{what}: the Hub answered {status}; try again later")
 
 
-def _denied(what: str) -> str:
+def denied(what: str) -> str:
     """Say that access was refused, and never the token."""
     return (
         f"{what}: the Hub refused access; set HF_TOKEN to a token of an account that"

@@ -74,6 +74,8 @@ def load(spec: ModelSpec, root: Path, samples: Iterable[Sample]) -> ReplayModel:
     """
     path = root / spec.path
     rows = list(_selected(path, spec.replay_key))
+    if not rows:
+        raise DataError(f"{path} is empty; it needs a row per answer")
     by_id, by_prompt, by_text = _indexed(path, rows)
     samples = tuple(samples)
     answers = {key: completion for key, (_, completion) in by_prompt.items()}
@@ -96,7 +98,13 @@ def load(spec: ModelSpec, root: Path, samples: Iterable[Sample]) -> ReplayModel:
 
 def replay_models(path: Path) -> list[str]:
     """Return the ``model`` keys of a file of recorded answers, in order."""
-    keys = dict.fromkeys(str(row["model"]) for _, row in _rows(path) if "model" in row)
+    rows = list(_rows(path))
+    keys = dict.fromkeys(str(row["model"]) for _, row in rows if "model" in row)
+    bare = next((number for number, row in rows if "model" not in row), None)
+    if keys and bare is not None:
+        raise DataError(
+            f"{path}: line {bare} has no 'model', but others have; give it one"
+        )
     return list(keys)
 
 
@@ -147,7 +155,7 @@ def _indexed(path: Path, rows: Iterable[Row]) -> tuple[Index, Index, Index]:
         place, key = _key(path, number, row)
         completion = _completion(path, number, row)
         first, known = indexes[place].setdefault(key, (number, completion))
-        if known.text != completion.text:
+        if (known.text, known.stop) != (completion.text, completion.stop):
             raise DataError(
                 f"{path}: lines {first} and {number} answer the same prompt"
                 " differently; keep one"
@@ -182,19 +190,20 @@ def _completion(path: Path, number: int, row: Mapping[str, Any]) -> Completion:
             f"{path}: line {number}: stop = {stop!r};"
             " allowed: eos, length, newline, context"
         )
-    return Completion(
-        text=row["completion"],
-        stop=stop,
-        tokens=row.get("tokens"),
-        latency=row.get("latency"),
-    )
+    tokens, latency = row.get("tokens"), row.get("latency")
+    if tokens is not None and (type(tokens) is not int or tokens < 0):
+        raise DataError(f"{path}: line {number}: 'tokens' must be a count")
+    if latency is not None and (type(latency) not in {int, float} or latency < 0):
+        raise DataError(f"{path}: line {number}: 'latency' must be seconds")
+    return Completion(text=row["completion"], stop=stop, tokens=tokens, latency=latency)
 
 
 def _card(spec: ModelSpec, path: Path, rows: Iterable[Row]) -> ModelCard:
     """Identify recorded answers by their content."""
     digest = hashlib.sha256()
-    for _, row in rows:
-        digest.update(json.dumps(row, sort_keys=True).encode())
+    # Another order of the same answers is the same model.
+    for text in sorted(json.dumps(row, sort_keys=True) for _, row in rows):
+        digest.update(text.encode() + b"\n")
     return ModelCard(
         name=spec.name,
         backend="replay",

@@ -15,7 +15,8 @@ from pytest_awsbench.models.spec import ModelSpec
 from pytest_awsbench.records import ModelCard
 
 
-_HUB_ID = re.compile(r"^[\w.-]+/[\w.-]+$")
+_HUB_ID = re.compile(r"^\w[\w.-]*/\w[\w.-]*$")
+_INDEX = "model.safetensors.index.json"
 _WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
 _TOKENIZER = (
     "tokenizer*",
@@ -48,6 +49,10 @@ def resolve(spec: ModelSpec, root: Path) -> Files:
         InfraError: if the Hub cannot be reached and the cache does not have them.
 
     """
+    if not spec.path:
+        raise ModelError(
+            f"model {spec.name}: no path: adapter {spec.adapter!r} needs its base"
+        )
     if spec.path.endswith(".gguf") and (root / spec.path).is_file():
         file = root / spec.path
         base, gguf = file.parent, file.name
@@ -60,6 +65,45 @@ def resolve(spec: ModelSpec, root: Path) -> Files:
         adapter = _folder(spec, spec.adapter, spec.adapter_revision, root)
         _require(spec, adapter, "adapter_config.json")
     return Files(base=base, adapter=adapter, gguf_file=gguf)
+
+
+def _require(spec: ModelSpec, folder: Path, name: str) -> None:
+    """Refuse a folder that is not what it was given as."""
+    what = f"model {spec.name}: {folder}"
+    if not (folder / name).is_file():
+        kind = "an adapter" if name.startswith("adapter") else "a checkpoint"
+        raise ModelError(f"{what} is not {kind}: it has no {name}{_hint(folder, name)}")
+    wanted = "adapter_model" if name.startswith("adapter") else "model"
+    if (folder / _INDEX).is_file():
+        _require_shards(what, folder)
+    elif not _matching(folder, _WEIGHTS):
+        raise ModelError(f"{what} has no weights, such as {wanted}.safetensors")
+
+
+def _hint(folder: Path, name: str) -> str:
+    """Say what a folder probably is."""
+    if name == "config.json" and (folder / "adapter_config.json").is_file():
+        return "; it is an adapter: give it as adapter, and its base as path"
+    if packed := _matching(folder, ("*.gguf",)):
+        return f"; to use {packed[0].name}, give the path of that file"
+    return ""
+
+
+def _require_shards(what: str, folder: Path) -> None:
+    """Refuse a checkpoint that lacks one of its files."""
+    index = folder / _INDEX
+    try:
+        named = set(
+            json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
+        )
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ModelError(f"{what}: {index} is no index of weights") from error
+    missing = sorted(name for name in named if not (folder / name).is_file())
+    if missing:
+        raise ModelError(
+            f"{what} lacks {len(missing)} of {len(named)} weight files"
+            f" (first: {missing[0]})"
+        )
 
 
 def card(spec: ModelSpec, files: Files, cache: Path | None = None) -> ModelCard:
@@ -75,10 +119,10 @@ def card(spec: ModelSpec, files: Files, cache: Path | None = None) -> ModelCard:
     if files.gguf_file:
         weights = [files.base / files.gguf_file]
     else:
-        weights = _matching(files.base, (*_WEIGHTS, "config.json"))
-    adapter = _matching(files.adapter, (*_WEIGHTS, *_CONFIG)) if files.adapter else []
+        weights = _weights(files.base)
+    adapter = _weights(files.adapter) if files.adapter else []
     choices = [spec.quantization, spec.dtype]
-    template = [spec.chat_template, spec.chat_template_kwargs]
+    template = [_template(spec), spec.chat_template_kwargs]
     tokenizer = [] if files.gguf_file else _matching(files.base, _TOKENIZER)
     found = ModelCard(
         name=spec.name,
@@ -99,6 +143,34 @@ def card(spec: ModelSpec, files: Files, cache: Path | None = None) -> ModelCard:
     return found
 
 
+def _weights(folder: Path) -> list[Path]:
+    """Return the files that are loaded: weights in the format preferred, and config."""
+    config = _matching(folder, _CONFIG)
+    for pattern in ("*model*.safetensors", "*model*.bin"):
+        if found := _matching(folder, (pattern,)):
+            return [*config, *found]
+    return config
+
+
+def _template(spec: ModelSpec) -> str | None:
+    """Return the text of a configured chat template.
+
+    Raises:
+        ModelError: if it is neither a template nor a file.
+
+    """
+    given = spec.chat_template
+    if given is None or "{" in given:
+        return given
+    try:
+        return Path(given).read_text(encoding="utf-8")
+    except OSError as error:
+        raise ModelError(
+            f"model {spec.name}: chat_template {given!r} is neither a template nor a"
+            f" file: {error}"
+        ) from error
+
+
 class _DigestCache:
     """SHA-256 of files, remembered by path, size and time of change."""
 
@@ -108,10 +180,11 @@ class _DigestCache:
         self._changed = False
         if path is not None and path.exists():
             try:
-                self._known = json.loads(path.read_text(encoding="utf-8"))
+                found = json.loads(path.read_text(encoding="utf-8"))
             except (OSError, ValueError):
-                # A cache that cannot be read is made anew.
-                self._known = {}
+                found = None
+            # A cache that cannot be read is made anew.
+            self._known = found if isinstance(found, dict) else {}
 
     def of(self, path: Path) -> str:
         """Return the digest of a file."""
@@ -147,13 +220,6 @@ def _folder(spec: ModelSpec, path: str, revision: str | None, root: Path) -> Pat
     label = f"model {spec.name}: {path}" + (f"@{revision}" if revision else "")
     with hub_boundary(label, ModelError):
         return Path(snapshot_download(path, revision=revision, allow_patterns=_WANTED))
-
-
-def _require(spec: ModelSpec, folder: Path, name: str) -> None:
-    """Refuse a folder that is not what it was given as."""
-    if not (folder / name).is_file():
-        kind = "an adapter" if name.startswith("adapter") else "a checkpoint"
-        raise ModelError(f"model {spec.name}: {folder} is not {kind}: it has no {name}")
 
 
 def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:

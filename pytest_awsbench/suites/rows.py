@@ -10,6 +10,8 @@ from pytest_awsbench.errors import DataError
 from pytest_awsbench.records import Message, Prompt, Sample, prompt_hash
 
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
+
 Located = tuple[str, Mapping[str, Any]]
 """Where a row stands, such as ``val.jsonl: line 3``, and the row."""
 
@@ -21,11 +23,19 @@ def samples_of(rows: Iterable[Located]) -> Iterator[Sample]:
         DataError: naming where a row stands and what is wrong with it.
 
     """
+    samples = [_sample(where, row) for where, row in rows]
+    # An id that a row has by itself is never given to a duplicate of another.
+    taken = {sample.id for sample in samples}
     seen: dict[str, int] = {}
-    for where, row in rows:
-        sample = _sample(where, row)
+    for sample in samples:
         count = seen[sample.id] = seen.get(sample.id, 0) + 1
-        yield sample if count == 1 else _renamed(sample, f"{sample.id}-{count}")
+        if count == 1:
+            yield sample
+            continue
+        while (name := f"{sample.id}-{seen[sample.id]}") in taken:
+            seen[sample.id] += 1
+        taken.add(name)
+        yield _renamed(sample, name)
 
 
 def _sample(where: str, row: Mapping[str, Any]) -> Sample:
@@ -70,6 +80,8 @@ def _message(where: str, number: int, message: object) -> Message:
     if isinstance(message, Mapping):
         role, content = message.get("role"), message.get("content")
         if isinstance(role, str) and isinstance(content, str):
+            if _SURROGATE.search(content):
+                raise DataError(f"{where}: half a surrogate pair in messages[{number}]")
             return Message(role, content)
     raise DataError(
         f"{where}: messages[{number}] needs a text 'role' and a text 'content',"
@@ -110,7 +122,11 @@ def _content_id(messages: Prompt, tier: str) -> str:
 
 def _slug(text: str) -> str:
     """Return a text fit for node ids, files and shells."""
-    return re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-") or "row"
+    slug = re.sub(r"[^A-Za-z0-9._-]+", "-", text).strip("-")
+    if text.isascii() and slug:
+        return slug
+    # What was lost may be all that tells two ids apart.
+    return f"{slug}-{hashlib.sha256(text.encode()).hexdigest()[:4]}".strip("-")
 
 
 def _renamed(sample: Sample, sample_id: str) -> Sample:

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from pytest_awsbench.errors import DataError
-from pytest_awsbench.hub import hub_boundary
+from pytest_awsbench.hub import denied, hub_boundary
 from pytest_awsbench.suites.rows import Located
 
 
-_HUB_ID = re.compile(r"^(?P<name>[\w.-]+/[\w.-]+)(@(?P<revision>[\w./-]+))?$")
+_HUB_ID = re.compile(r"^(?P<name>\w[\w.-]*/\w[\w.-]*)(@(?P<revision>[\w./-]+))?$")
 
 
 def read_rows(source: str, split: str | None, root: Path) -> list[Located]:
@@ -47,7 +47,7 @@ def read_rows(source: str, split: str | None, root: Path) -> list[Located]:
 def _jsonl(path: Path) -> Iterator[Located]:
     """Read JSON lines ourselves: an error names its line, and nothing is imported."""
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         raise DataError(f"dataset file not found: {path}") from error
     except (OSError, UnicodeDecodeError) as error:
@@ -82,6 +82,7 @@ def _parquet(path: Path) -> Iterator[Located]:
 def _hub(name: str, revision: str | None, split: str | None) -> Iterator[Located]:
     """Read a data set of the Hub through `datasets`."""
     from datasets import load_dataset
+    from datasets.exceptions import DatasetsError
     from datasets.utils.logging import disable_progress_bar
 
     disable_progress_bar()
@@ -89,13 +90,23 @@ def _hub(name: str, revision: str | None, split: str | None) -> Iterator[Located
     with hub_boundary(label, DataError):
         try:
             found = load_dataset(name, revision=revision)
-        except ValueError as error:
-            raise DataError(f"{label}: {error}") from error
-    wanted = split or ("validation" if "validation" in found else "test")
+        except (ValueError, FileNotFoundError, DatasetsError) as error:
+            raise _refused(label, error) from error
+    wanted = split or next(
+        (name for name in ("validation", "test") if name in found), next(iter(found))
+    )
     if wanted not in found:
         names = ", ".join(sorted(found))
         raise DataError(f"{label}: no split {wanted!r}; it has: {names} (set split)")
     yield from _numbered(f"{label}/{wanted}", found[wanted])
+
+
+def _refused(label: str, error: Exception) -> DataError:
+    """Say why a repository gives no data."""
+    text = str(error)
+    if "gated" in text or "authenticated" in text or "401" in text or "403" in text:
+        return DataError(denied(label))
+    return DataError(f"{label} cannot be read: {text}")
 
 
 def _numbered(label: str, table: Any) -> Iterator[Located]:  # noqa: ANN401 - datasets'
