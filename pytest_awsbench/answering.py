@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 from concurrent.futures import Future
 
 from pytest_awsbench.chunks import Chunk, plan_chunks
-from pytest_awsbench.engine import Engine, wait
+from pytest_awsbench.engine import Engine, attempt, wait
+from pytest_awsbench.models.spec import Model
 from pytest_awsbench.records import Completion, Decoding, Sample
 
 
@@ -28,7 +29,7 @@ class Answers:
         self._chunks = chunks
         self._chunk_of = {s.id: chunk for chunk in chunks for s in chunk.samples}
         self._known = dict(recorded)
-        self._pending: dict[int, Future[list[Completion]]] = {}
+        self._pending: dict[int, Future[None]] = {}
         self._finished: deque[tuple[str, Completion]] = deque()
 
     @classmethod
@@ -55,9 +56,9 @@ class Answers:
         chunk = self._chunk_of[sample_id]
         if self.has(sample_id) or chunk.index in self._pending:
             return
-        future = engine.submit(self._model, chunk.prompts, self._decoding)
-        self._pending[chunk.index] = future
-        future.add_done_callback(lambda done: self._keep(chunk, done))
+        self._pending[chunk.index] = engine.post(
+            self._model, lambda model: self._generate(model, chunk)
+        )
 
     def take(self, sample_id: str, engine: Engine) -> Completion:
         """Wait for one answer.
@@ -75,11 +76,10 @@ class Answers:
         """Return the answers generated since the last call, to be recorded."""
         return [self._finished.popleft() for _ in range(len(self._finished))]
 
-    def _keep(self, chunk: Chunk, done: Future[list[Completion]]) -> None:
-        """Keep the answers of a chunk, on the engine's thread, before anyone waits."""
-        if done.cancelled() or done.exception() is not None:
-            return
-        for sample, completion in zip(chunk.samples, done.result(), strict=True):
+    def _generate(self, model: Model, chunk: Chunk) -> None:
+        """Generate a chunk on the engine's thread, and keep it before anyone wakes."""
+        completions = attempt(model, chunk.prompts, self._decoding)
+        for sample, completion in zip(chunk.samples, completions, strict=True):
             if sample.id not in self._known:
                 self._known[sample.id] = completion
                 self._finished.append((sample.id, completion))

@@ -81,9 +81,7 @@ class Engine:
         self, model: str, prompts: Sequence[Prompt], decoding: Decoding
     ) -> Future[list[Completion]]:
         """Queue one batch; the answers come in the order of the prompts."""
-        return self.post(
-            model, lambda loaded: _attempt(loaded, list(prompts), decoding)
-        )
+        return self.post(model, lambda loaded: attempt(loaded, list(prompts), decoding))
 
     def post(self, model: str, task: Callable[[Model], T]) -> Future[T]:
         """Run a task with a loaded model, on the one thread that may touch it."""
@@ -160,7 +158,7 @@ def wait(future: Future[T]) -> T:
                 return future.result()
 
 
-def _attempt(
+def attempt(
     model: Model, prompts: list[Prompt], decoding: Decoding
 ) -> list[Completion]:
     """Generate one batch; what fails twice is infrastructure, never the model's."""

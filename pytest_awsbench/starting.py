@@ -12,8 +12,15 @@ from pytest_awsbench.session import BenchSession, blamed, session_key, session_o
 from pytest_awsbench.summary import Summary
 
 
+KNOWN_WARNINGS = (
+    "ignore::DeprecationWarning:torch.jit._script",
+    "ignore:.is_gradient_checkpointing. is deprecated:FutureWarning",
+)
+
+
 def start(config: pytest.Config) -> BenchSession:
     """Open a session with suites, and register what its process needs."""
+    _silence(config)
     bench = BenchSession.open(config, Options.from_config(config))
     config.stash[session_key] = bench
     with blamed():
@@ -27,6 +34,12 @@ def start(config: pytest.Config) -> BenchSession:
     if bench.role != "worker":
         _register_main(bench, config)
     return bench
+
+
+def _silence(config: pytest.Config) -> None:
+    """Keep what libraries say to their own developers out of the user's output."""
+    for line in KNOWN_WARNINGS:
+        config.addinivalue_line("filterwarnings", line)
 
 
 def _register_main(bench: BenchSession, config: pytest.Config) -> None:
@@ -46,6 +59,7 @@ def start_for_tests(config: pytest.Config) -> BenchSession | None:
     """Open a session without suites, for tests that use a model; None without one."""
     bench = session_of(config)
     if bench is None and _has_model(config):
+        _silence(config)
         bench = BenchSession.open(config, Options.from_config(config), suites=False)
         config.stash[session_key] = bench
         config.pluginmanager.register(Runner(bench), "awsbench-runner")

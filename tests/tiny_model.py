@@ -16,7 +16,7 @@ from pytest_awsbench.records import Message, Prompt
 
 
 CONTEXT = 256
-HIDDEN = 32
+HIDDEN = 64
 SYSTEM = "You turn tasks into one AWS CLI command, and answer with that line alone."
 TASKS = (
     "Create a bucket named build-cache-7",
@@ -66,7 +66,7 @@ def save_base(folder: Path, **changes: Any) -> Path:
     shape = {
         "vocab_size": len(tokenizer),
         "hidden_size": HIDDEN,
-        "intermediate_size": 64,
+        "intermediate_size": 128,
         "num_hidden_layers": 2,
         "num_attention_heads": 4,
         "num_key_value_heads": 2,

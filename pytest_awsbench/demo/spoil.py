@@ -12,13 +12,13 @@ from pytest_awsbench.demo.rows import Turn
 PLAIN, FENCE, PROSE, QUOTES, INLINE, OPERATION, OPTION = range(7)
 #: How often each habit stands among the tasks.
 _SHARES = (
-    (PLAIN, 10),
-    (FENCE, 13),
-    (PROSE, 7),
+    (PLAIN, 16),
+    (FENCE, 15),
+    (PROSE, 9),
     (QUOTES, 6),
-    (INLINE, 4),
-    (OPERATION, 12),
-    (OPTION, 9),
+    (INLINE, 3),
+    (OPERATION, 7),
+    (OPTION, 5),
 )
 _WRONG = {
     "create": "describe",
