@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from concurrent.futures import wait as wait_futures
 from typing import Any, TypeVar
 
 from pytest_awsbench.errors import AwsbenchError, InfraError
@@ -37,7 +36,6 @@ class Engine:
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._closing = threading.Event()
-        self._noisy = threading.Event()
         self._quiet = threading.Event()
 
     @property
@@ -71,11 +69,14 @@ class Engine:
 
         """
         self.start()
-        while not self._loaded.done():
-            if self._noisy.is_set() and not self._quiet.is_set():
-                return self._load_quietly()
-            self._loaded_within(SLICE_S)
-        return self._loaded.result()
+        if self.loaded:
+            return self._loaded.result()
+        # Filters of warnings belong to the process: only the thread that runs the
+        # tests may change them, and only while it does nothing but wait.
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._quiet.set()
+            return wait(self._loaded)
 
     def submit(
         self, model: str, prompts: Sequence[Prompt], decoding: Decoding
@@ -111,22 +112,6 @@ class Engine:
                 model.close()
         self._thread = None
 
-    def _loaded_within(self, seconds: float) -> bool:
-        """Whether loading ends within a time, well or not."""
-        done, _ = wait_futures([self._loaded], timeout=seconds)
-        return bool(done)
-
-    def _load_quietly(self) -> Mapping[str, Model]:
-        """Load again while this thread, which waits, keeps all warnings off.
-
-        Filters of warnings belong to the process: only the thread that runs the
-        tests may change them, and only while nothing else of it runs.
-        """
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            self._quiet.set()
-            return wait(self._loaded)
-
     def _run(self) -> None:
         """Load, then work until closed."""
         try:
@@ -141,7 +126,6 @@ class Engine:
         try:
             return self._load()
         except Warning:
-            self._noisy.set()
             while not self._quiet.wait(SLICE_S):
                 if self._closing.is_set():
                     raise
