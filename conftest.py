@@ -7,7 +7,7 @@ import pytest
 from pytest_awsbench import Completion, Run, Sample, Score
 
 
-LONGEST = 200
+LONGEST = 250
 
 
 def pytest_awsbench_score(

@@ -24,8 +24,9 @@ BUCKETS = ("amber-falcon", "copper-meadow")
 @pytest.mark.parametrize(
     "prompt", [f"TASK: Create an S3 bucket called {name}." for name in BUCKETS]
 )
-def test_answers_with_a_command(awsbench_completion: Completion) -> None:
+def test_answers_with_a_command(prompt: str, awsbench_completion: Completion) -> None:
     """Prompts that are parameters are asked in one batch, before their tests run."""
+    assert prompt.startswith("TASK:")
     assert "aws" in awsbench_completion.text
 
 

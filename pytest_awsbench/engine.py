@@ -8,7 +8,7 @@ from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
 from typing import Any, TypeVar
 
-from pytest_awsbench.errors import AwsbenchError, InfraError
+from pytest_awsbench.errors import AwsbenchError, ConfigError, InfraError
 from pytest_awsbench.models.spec import Model
 from pytest_awsbench.records import Completion, Decoding, Prompt
 
@@ -122,10 +122,14 @@ class Engine:
             task()
 
     def _loaded_models(self) -> Mapping[str, Model]:
-        """Load; where a library's warning is an error (``-W error``), load quietly."""
+        """Load, and once more, alone, where another thread may have been in the way.
+
+        Under ``-W error`` a library's advice is an error here; and two threads that
+        import the same packages at once may each see half of them.
+        """
         try:
             return self._load()
-        except Warning:
+        except (Warning, ImportError, ConfigError):
             while not self._quiet.wait(SLICE_S):
                 if self._closing.is_set():
                     raise

@@ -16,7 +16,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlsplit
 
 
 TOKEN = "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"  # noqa: S105 - of no real account
@@ -131,6 +131,8 @@ class _Handler(BaseHTTPRequestHandler):
     """Answers one connection."""
 
     served: Hub
+    _paths: list[str]
+    """Which files and folders a POST asks about."""
     protocol_version = "HTTP/1.1"
 
     def do_GET(self) -> None:
@@ -140,7 +142,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._answer()
 
     def do_POST(self) -> None:
-        self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        self._paths = parse_qs(body.decode()).get("paths", [])
         self._answer()
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
@@ -169,16 +172,23 @@ class _Handler(BaseHTTPRequestHandler):
         match rest:
             case [] | ["revision", _]:
                 commit, folder = self._commit(name, rest[1] if rest else "main")
-                siblings = [{"rfilename": entry["path"]} for entry in _tree(folder)]
+                files = (p for p in sorted(folder.rglob("*")) if p.is_file())
+                siblings = [{"rfilename": str(p.relative_to(folder))} for p in files]
                 return {
                     "id": name.partition("/")[2],
                     "sha": commit,
                     "siblings": siblings,
                 }
-            case ["tree" | "paths-info", revision, *below]:
+            case ["tree", revision, *below]:
                 _, folder = self._commit(name, revision)
-                start = "/".join(below)
-                return [e for e in _tree(folder) if e["path"].startswith(start)]
+                start = folder.joinpath(*below)
+                if not start.is_dir():
+                    raise _RefusedError(404, "EntryNotFound")
+                return [_entry(folder, path) for path in sorted(start.rglob("*"))]
+            case ["paths-info", revision]:
+                _, folder = self._commit(name, revision)
+                asked = (folder / path for path in self._paths)
+                return [_entry(folder, path) for path in asked if path.exists()]
         raise _RefusedError(404)
 
     def _resolve(self, parts: list[str]) -> None:
@@ -226,19 +236,17 @@ class _Handler(BaseHTTPRequestHandler):
             self.wfile.write(body)
 
 
-def _tree(folder: Path) -> list[dict[str, Any]]:
-    """Return all files of a folder as the Hub lists them."""
-    files = (path for path in sorted(folder.rglob("*")) if path.is_file())
-    return [_entry(folder, path) for path in files]
-
-
 def _entry(folder: Path, path: Path) -> dict[str, Any]:
-    """Return one file as the Hub lists it."""
+    """Return one file or folder as the Hub lists it."""
+    name = path.relative_to(folder).as_posix()
+    if path.is_dir():
+        oid = hashlib.sha1(name.encode()).hexdigest()  # noqa: S324
+        return {"type": "directory", "path": name, "size": 0, "oid": oid}
     content = path.read_bytes()
     oid = hashlib.sha1(b"blob %d\0" % len(content) + content).hexdigest()  # noqa: S324
     entry: dict[str, Any] = {
         "type": "file",
-        "path": path.relative_to(folder).as_posix(),
+        "path": name,
         "size": len(content),
         "oid": oid,
     }

@@ -365,7 +365,6 @@ def test_dataset(hub: Hub, client: Client, tmp_path: Path) -> None:
     assert tag["notes"] == []
 
 
-@pytest.mark.xfail(strict=True, reason="the only split is not taken")
 def test_splits(hub: Hub, client: Client, tmp_path: Path) -> None:
     """An unknown split is refused with those that there are; an only one is taken."""
     hub.add("datasets/o/data", data(tmp_path / "data", 3, "train", "validation"))
@@ -382,7 +381,7 @@ def test_splits(hub: Hub, client: Client, tmp_path: Path) -> None:
     assert len(single["ids"]) == 3
 
 
-@pytest.mark.xfail(strict=True, reason="DatasetNotFoundError instead of a DataError")
+@pytest.mark.xfail(strict=True, reason="a missing data set does not name HF_TOKEN")
 def test_dataset_refused(hub: Hub, client: Client, tmp_path: Path) -> None:
     """Missing access, repositories and revisions are the user's to mend."""
     folder = data(tmp_path / "data", 1, "train")

@@ -40,7 +40,8 @@ def test_empty_folder(pytester: pytest.Pytester) -> None:
         "awsbench: model sft = demo base + LoRA adapter *packaged baseline *",
         "exact_match*WITHIN_NOISE*",
     ])
-    left = {p.name for p in pytester.path.iterdir()} - {".pytest_cache", "runpytest-0"}
+    pytesters = {"runpytest-0", "runpytest-current", "stdout", "stderr"}
+    left = {p.name for p in pytester.path.iterdir()} - {".pytest_cache", *pytesters}
     assert left == {".awsbench"}
 
 
@@ -151,8 +152,8 @@ def test_fixtures_reach_the_torch_module(pytester: pytest.Pytester) -> None:
         import pytest
 
         @pytest.mark.parametrize("prompt", ["TASK: Create an SQS queue called a.", "b"])
-        def test_answers(awsbench_completion):
-            assert awsbench_completion.tokens > 0
+        def test_answers(prompt, awsbench_completion):
+            assert prompt and awsbench_completion.tokens > 0
 
         def test_model(awsbench_model, awsbench_generate):
             assert awsbench_model.tokenizer.chat_template

@@ -25,7 +25,7 @@ def attach(checkpoint: Checkpoint, loadable: Loadable) -> None:
     """
     from peft import PeftModel
 
-    name, folder = loadable.spec.name, loadable.files.adapter
+    name, folder = adapter_name(loadable), loadable.files.adapter
     assert folder is not None  # noqa: S101 - only called for models with one
     with _blamed(loadable, folder):
         if isinstance(checkpoint.module, PeftModel):
@@ -37,6 +37,11 @@ def attach(checkpoint: Checkpoint, loadable: Loadable) -> None:
     checkpoint.module.eval().requires_grad_(requires_grad=False)
     _check_keys(checkpoint, loadable, folder)
     _prove(checkpoint, loadable)
+
+
+def adapter_name(loadable: Loadable) -> str:
+    """Return the name by which torch knows an adapter, which takes no dots."""
+    return loadable.spec.name.replace("_", "__").replace(".", "_dot_")
 
 
 @contextmanager
@@ -65,7 +70,7 @@ def _check_keys(checkpoint: Checkpoint, loadable: Loadable, folder: Path) -> Non
     taken = set(
         get_peft_model_state_dict(
             checkpoint.module,
-            adapter_name=loadable.spec.name,
+            adapter_name=adapter_name(loadable),
             save_embedding_layers=False,
         )
     )
@@ -84,7 +89,7 @@ def _prove(checkpoint: Checkpoint, loadable: Loadable) -> None:
     ids = checkpoint.tokenizer(PROBE, return_tensors="pt")["input_ids"]
     ids = ids.to(checkpoint.device)
     with torch.inference_mode():
-        with active(checkpoint.module, loadable.spec.name):
+        with active(checkpoint.module, adapter_name(loadable)):
             adapted = checkpoint.module(input_ids=ids).logits
         with active(checkpoint.module, None):
             plain = checkpoint.module(input_ids=ids).logits

@@ -8,7 +8,7 @@ import torch
 from jinja2 import TemplateError
 
 from pytest_awsbench.errors import InfraError, ModelError
-from pytest_awsbench.models.adapters import active, attach
+from pytest_awsbench.models.adapters import active, adapter_name, attach
 from pytest_awsbench.models.checkpoint import (
     Checkpoint,
     Loadable,
@@ -55,7 +55,7 @@ class TransformersModel:
         self.notes: list[str] = []
         self._checkpoint = checkpoint
         self._spec = loadable.spec
-        self._adapter = loadable.spec.name if loadable.files.adapter else None
+        self._adapter = adapter_name(loadable) if loadable.files.adapter else None
         self._template = self._chat_template()
         self._ends = _end_tokens(checkpoint)
         self._plain = is_plain(checkpoint.module)
@@ -193,7 +193,11 @@ class TransformersModel:
 
     def _text(self, new: list[int]) -> str:
         """Return generated tokens as text, verbatim."""
-        return str(self.tokenizer.decode(new, skip_special_tokens=True))
+        return str(
+            self.tokenizer.decode(
+                new, skip_special_tokens=True, clean_up_tokenization_spaces=False
+            )
+        )
 
     def _completion(self, row: Row, decoding: Decoding) -> Completion:
         """Return what a row says."""
@@ -239,7 +243,7 @@ def _end_tokens(checkpoint: Checkpoint) -> frozenset[int]:
     """Return every token that ends an answer."""
     tokenizer = checkpoint.tokenizer
     configured = checkpoint.module.generation_config.eos_token_id
-    ids = configured if isinstance(configured, list) else [configured]
+    ids = [*configured] if isinstance(configured, list) else [configured]
     vocabulary = tokenizer.get_vocab()
     ids += [tokenizer.eos_token_id, *(vocabulary.get(t) for t in ENDS_OF_TURN)]
     return frozenset(i for i in ids if i is not None)
