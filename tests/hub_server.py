@@ -19,7 +19,7 @@ from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
 
-TOKEN = "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"  # noqa: S105 - of no real account
+TOKEN = "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"
 #: Read from here on: the Hub stores larger files and weights by their SHA-256.
 LARGE = (".safetensors", ".bin", ".gguf", ".parquet")
 

@@ -5,7 +5,9 @@ torch is imported where it is used: without it this module is still collected.
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -45,8 +47,20 @@ def prompts(tasks: Sequence[str] = TASKS) -> list[Prompt]:
     return [(Message("system", SYSTEM), Message("user", task)) for task in tasks]
 
 
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep off the warnings of libraries about themselves, as the engine does."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
 def build(folder: Path) -> Path:
     """Write all checkpoints, unless another test module has; return their folder."""
+    import torch
+
+    # One thread is fastest at this size, above all where the cores are shared.
+    torch.set_num_threads(1)
     if not folder.exists():
         fresh = folder.with_suffix(".new")
         save_base(fresh / "base")
@@ -113,7 +127,8 @@ def save_adapter(base: Path, folder: Path, *, seed: int | None, **changes: Any) 
 
     wanted = {"r": 4, "lora_alpha": 8, "target_modules": ["q_proj", "v_proj"]}
     config = LoraConfig(task_type="CAUSAL_LM", **{**wanted, **changes})
-    module = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
+    with quiet():
+        module = get_peft_model(AutoModelForCausalLM.from_pretrained(base), config)
     if seed is not None:
         torch.manual_seed(seed)
         for name, weights in module.named_parameters():
@@ -162,10 +177,11 @@ def load_all(*specs: ModelSpec) -> Mapping[str, Model]:
     from pytest_awsbench.models import transformers
 
     found: list[tuple[ModelSpec, Files]] = [(s, resolve(s, Path())) for s in specs]
-    return transformers.load([
-        transformers.Loadable(spec=s, files=files, card=card(s, files))
-        for s, files in found
-    ])
+    with quiet():
+        return transformers.load([
+            transformers.Loadable(spec=s, files=files, card=card(s, files))
+            for s, files in found
+        ])
 
 
 def load_one(one: ModelSpec) -> Any:
@@ -195,3 +211,64 @@ def reference(model: Any, prompt: Prompt, limit: int) -> list[int]:
 def text_of(model: Any, tokens: list[int]) -> str:
     """Return tokens as text, as completions hold it."""
     return str(model.tokenizer.decode(tokens, skip_special_tokens=True))
+
+
+def save_gguf(base: Path, file: Path) -> Path:
+    """Write the base as llama.cpp stores it, not quantized."""
+    import gguf
+    from safetensors.torch import load_file
+
+    config = json.loads((base / "config.json").read_text())
+    writer = gguf.GGUFWriter(file, "qwen2")
+    writer.add_context_length(CONTEXT)
+    writer.add_embedding_length(HIDDEN)
+    writer.add_block_count(config["num_hidden_layers"])
+    writer.add_feed_forward_length(config["intermediate_size"])
+    writer.add_head_count(config["num_attention_heads"])
+    writer.add_head_count_kv(config["num_key_value_heads"])
+    writer.add_layer_norm_rms_eps(config["rms_norm_eps"])
+    writer.add_rope_freq_base(10000.0)
+    _write_tokenizer(writer, json.loads((base / "tokenizer.json").read_text()))
+    for name, weights in load_file(base / WEIGHTS).items():
+        writer.add_tensor(_gguf_name(name), weights.numpy())
+    writer.write_header_to_file()
+    writer.write_kv_data_to_file()
+    writer.write_tensors_to_file()
+    writer.close()
+    return file
+
+
+def _write_tokenizer(writer: Any, tokenizer: dict[str, Any]) -> None:
+    """Write vocabulary, merges and chat template."""
+    vocabulary = tokenizer["model"]["vocab"]
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("qwen2")
+    writer.add_token_list(sorted(vocabulary, key=vocabulary.__getitem__))
+    # 3 marks a control token, 1 an ordinary one.
+    writer.add_token_types([3, 3] + [1] * (len(vocabulary) - 2))
+    writer.add_token_merges([" ".join(pair) for pair in tokenizer["model"]["merges"]])
+    writer.add_bos_token_id(0)
+    writer.add_eos_token_id(1)
+    writer.add_pad_token_id(1)
+    writer.add_chat_template(TEMPLATE)
+
+
+GGUF_NAMES = {
+    "model.layers.": "blk.",
+    "model.embed_tokens": "token_embd",
+    "model.norm": "output_norm",
+    "lm_head": "output",
+    "self_attn.o_proj": "attn_output",
+    "self_attn.": "attn_",
+    "mlp.": "ffn_",
+    "input_layernorm": "attn_norm",
+    "post_attention_layernorm": "ffn_norm",
+    "_proj": "",
+}
+
+
+def _gguf_name(name: str) -> str:
+    """Return what llama.cpp calls a tensor."""
+    for ours, theirs in GGUF_NAMES.items():
+        name = name.replace(ours, theirs)
+    return name
