@@ -74,6 +74,16 @@ def table_of(config: pytest.Config) -> tuple[dict[str, Any], Path | None]:
     return found[0] if found else ({}, None)
 
 
+def marker_lines(config: pytest.Config) -> list[str]:
+    """Return the markers to register: those of suites only where we are in use.
+
+    A repository that has markers of these names for other things keeps them.
+    """
+    if not (config.getoption("awsbench_model") or table_of(config)[0]):
+        return [PROMPT_MARKER]
+    return [PROMPT_MARKER, *(f"{name}: {text}" for name, text in MARKERS.items())]
+
+
 def requested(config: pytest.Config) -> bool:
     """Whether this run wants suites: a model is named, or ``-m`` in a configured repo.
 

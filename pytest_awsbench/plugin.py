@@ -14,7 +14,12 @@ from pytest_awsbench.fixtures import (
     awsbench_model,
     awsbench_results,
 )
-from pytest_awsbench.flags import PROMPT_MARKER, add_options, requested, suites_wanted
+from pytest_awsbench.flags import (
+    add_options,
+    marker_lines,
+    requested,
+    suites_wanted,
+)
 
 
 if TYPE_CHECKING:
@@ -39,7 +44,8 @@ def pytest_addhooks(pluginmanager: pytest.PytestPluginManager) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.addinivalue_line("markers", PROMPT_MARKER)
+    for line in marker_lines(config):
+        config.addinivalue_line("markers", line)
     if requested(config) and suites_wanted(config):
         from pytest_awsbench.starting import start
 

@@ -25,9 +25,9 @@ def start(config: pytest.Config) -> BenchSession:
     config.stash[session_key] = bench
     with blamed():
         check_gates(bench)
-    for name in {**MARKERS, **bench.suites}:
-        text = MARKERS.get(name, "suite of this project (pytest-awsbench)")
-        config.addinivalue_line("markers", f"{name}: {text}")
+    for name in bench.suites.keys() - MARKERS.keys():
+        text = f"{name}: suite of this project (pytest-awsbench)"
+        config.addinivalue_line("markers", text)
     plugins = config.pluginmanager
     plugins.register(Collection(bench), "awsbench-collection")
     plugins.register(Runner(bench), "awsbench-runner")
