@@ -229,7 +229,6 @@ def test_out_of_memory_halves(model: Any, expected: list[list[int]]) -> None:
     assert all("a batch of 4 ran out of memory" in note for note in model.notes[-2:])
 
 
-@pytest.mark.xfail(strict=True, reason="the failed batch is alive while its halves run")
 def test_out_of_memory_frees_what_failed(model: Any) -> None:
     """The cache of the batch that did not fit is gone when its halves run."""
     import torch
@@ -293,7 +292,6 @@ def test_sampling_repeats_by_seed(model: Any) -> None:
     assert [c.text for c in first] != [c.text for c in different]
 
 
-@pytest.mark.xfail(strict=True, reason="sampling seeds the generator of the process")
 def test_sampling_leaves_random_numbers_alone(model: Any) -> None:
     """The stream of random numbers of the user's own tests goes on undisturbed."""
     import torch
@@ -307,7 +305,6 @@ def test_sampling_leaves_random_numbers_alone(model: Any) -> None:
     assert torch.rand(3).equal(expected)
 
 
-@pytest.mark.xfail(strict=True, reason="generate takes stored penalties")
 def test_sampling_ignores_stored_penalties(
     folder: Path, tmp_path: Path, model: Any
 ) -> None:
@@ -390,7 +387,6 @@ def test_sliding_windows_go_through_generate(tmp_path: Path) -> None:
     assert [c.tokens for c in completions] == [len(tokens) for tokens in alone]
 
 
-@pytest.mark.xfail(strict=True, reason="MPT counts the padding")
 def test_positions_from_padding_go_through_generate(tmp_path: Path) -> None:
     """A model that takes no positions would count padding, so the loop is not used."""
     import torch

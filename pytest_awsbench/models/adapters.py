@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 
-from pytest_awsbench.errors import ModelError
+from pytest_awsbench.errors import ConfigError, InfraError, ModelError
 from pytest_awsbench.models.checkpoint import Checkpoint, Loadable
 
 
@@ -23,16 +23,24 @@ def attach(checkpoint: Checkpoint, loadable: Loadable) -> None:
         ModelError: if it is damaged, or was made for another base.
 
     """
-    from peft import PeftModel
+    try:
+        from peft import PeftModel
+    except ImportError as error:
+        raise ConfigError(
+            f"model {loadable.spec.name}: adapters need peft, which is not installed:"
+            ' pip install "pytest-awsbench[transformers]"'
+        ) from error
 
     name, folder = adapter_name(loadable), loadable.files.adapter
     assert folder is not None  # noqa: S101 - only called for models with one
+    # peft would choose a device of its own, the first GPU, for what it reads.
+    where = {"torch_device": str(checkpoint.device)}
     with _blamed(loadable, folder):
         if isinstance(checkpoint.module, PeftModel):
-            checkpoint.module.load_adapter(folder, adapter_name=name)
+            checkpoint.module.load_adapter(folder, adapter_name=name, **where)
         else:
             checkpoint.module = PeftModel.from_pretrained(
-                checkpoint.module, folder, adapter_name=name
+                checkpoint.module, folder, adapter_name=name, **where
             )
     checkpoint.module.eval().requires_grad_(requires_grad=False)
     _check_keys(checkpoint, loadable, folder)
@@ -107,6 +115,8 @@ def _blamed(loadable: Loadable, folder: Path) -> Iterator[None]:
     what = f"model {loadable.spec.name}: adapter {folder}"
     try:
         yield
+    except torch.OutOfMemoryError as error:
+        raise InfraError(f"{what} does not fit into memory: {error}") from error
     except SafetensorError as error:
         raise ModelError(f"{what}: damaged safetensors file: {error}") from error
     except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:

@@ -2,9 +2,9 @@
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +49,8 @@ class Checkpoint:
     module: Any
     tokenizer: Any
     device: torch.device
+    notes: list[str] = field(default_factory=list)
+    """What a report on every model of it must say."""
 
 
 def load_checkpoint(loadable: Loadable) -> Checkpoint:
@@ -70,26 +72,61 @@ def load_checkpoint(loadable: Loadable) -> Checkpoint:
         module, info = AutoModelForCausalLM.from_pretrained(
             files.base,
             output_loading_info=True,
+            # Reported with names below; transformers would only log them.
+            ignore_mismatched_sizes=True,
             **where,
             **_weights_arguments(spec, files.base, device),
         )
         if not getattr(module, "is_quantized", False):
             module.to(device)
-    if missing := sorted(info["missing_keys"]):
-        raise ModelError(
-            f"model {spec.name}: {files.base} lacks {len(missing)} weights"
-            f" (first: {missing[0]}); they would be random"
-        )
+    _check_tokenizer(loadable, tokenizer)
+    _check_weights(loadable, info)
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     module.eval().requires_grad_(requires_grad=False)
-    return Checkpoint(module, tokenizer, device)
+    return Checkpoint(module, tokenizer, device, _left_over(loadable, info))
+
+
+def _check_tokenizer(loadable: Loadable, tokenizer: Any) -> None:
+    """Refuse the empty tokenizer that transformers makes where no files are."""
+    if not tokenizer("aws s3 ls", add_special_tokens=False)["input_ids"]:
+        raise ModelError(
+            f"model {loadable.spec.name}: {loadable.files.base} has no tokenizer: it"
+            " turns text into no tokens; save the tokenizer beside the weights"
+        )
+
+
+def _check_weights(loadable: Loadable, info: Mapping[str, Any]) -> None:
+    """Refuse weights that are lacking or of another shape: they would be random."""
+    what = f"model {loadable.spec.name}: {loadable.files.base}"
+    if missing := sorted(info["missing_keys"]):
+        raise ModelError(
+            f"{what} lacks {len(missing)} weights (first: {missing[0]});"
+            " they would be random"
+        )
+    if wrong := sorted(info["mismatched_keys"], key=str):
+        name, stored, wanted = wrong[0]
+        raise ModelError(
+            f"{what}: {len(wrong)} weights are not of the shape that config.json says"
+            f" (first: {name} is {list(stored)}, not {list(wanted)})"
+        )
+
+
+def _left_over(loadable: Loadable, info: Mapping[str, Any]) -> list[str]:
+    """Say which stored weights the architecture has no place for."""
+    left = sorted(info["unexpected_keys"])
+    if not left:
+        return []
+    first = f"{len(left)} stored weights were not used (first: {left[0]})"
+    return [f"{loadable.files.base}: {first}: config.json has no place for them"]
 
 
 def set_threads(workers: int) -> None:
     """Divide the cores among worker processes; alone, torch's own choice stands."""
     if workers > 1:
-        cores = len(os.sched_getaffinity(0))
+        # Not on macOS and Windows.
+        affinity = getattr(os, "sched_getaffinity", None)
+        cores = len(affinity(0)) if affinity else os.cpu_count() or 1
         torch.set_num_threads(max(1, cores // workers))
 
 
@@ -110,12 +147,30 @@ def _weights_arguments(
     if spec.attn_implementation:
         arguments["attn_implementation"] = spec.attn_implementation
     stored = transformers.PretrainedConfig.get_config_dict(base)[0]
-    if spec.quantization or "quantization_config" in stored:
+    packed = _stored_quantization(stored)
+    if spec.quantization or packed:
         arguments["device_map"] = {"": device}
-    if spec.quantization:
-        compute = torch.float32 if dtype == "auto" else dtype
+    if spec.quantization and packed and spec.quantization != packed:
+        raise ModelError(
+            f"model {spec.name}: {base} is stored in {packed} and cannot be loaded in"
+            f" {spec.quantization}; remove quantization, or name the full weights"
+        )
+    if spec.quantization and not packed:
+        kept = stored.get("dtype") or stored.get("torch_dtype") or "float32"
+        compute = getattr(torch, kept) if dtype == "auto" else dtype
         arguments["quantization_config"] = _quantization(spec, compute)
     return arguments
+
+
+def _stored_quantization(config: Mapping[str, Any]) -> str | None:
+    """Return in what weights are stored, as we would configure it."""
+    stored = config.get("quantization_config")
+    if not stored:
+        return None
+    if stored.get("load_in_8bit"):
+        return "int8"
+    kind = stored.get("bnb_4bit_quant_type") if stored.get("load_in_4bit") else None
+    return str(kind or stored.get("quant_method"))
 
 
 def _quantization(spec: ModelSpec, compute: Any) -> Any:

@@ -4,17 +4,22 @@ The loop runs the prefix that all prompts share once, and drops rows that are do
 In float32 its answers are those of `generate`, one prompt at a time.
 """
 
+import inspect
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 import torch
-from transformers import DynamicCache
+from transformers import DynamicCache, GenerationConfig
+from transformers.cache_utils import DynamicLayer
 
 from pytest_awsbench.records import StopReason
 
 
+LOOP_NEEDS = {"position_ids", "logits_to_keep", "past_key_values"}
+"""What a module must take to go through the loop."""
 MIN_PREFIX = 16
 """Shared tokens from which sharing pays."""
 TIE_ULPS = 4
@@ -94,7 +99,7 @@ def generated(
     longest = max(len(row.ids) for row in rows)
     ids = torch.tensor([[pad] * (longest - len(r.ids)) + r.ids for r in rows])
     mask = torch.tensor([[0] * (longest - len(r.ids)) + [1] * len(r.ids) for r in rows])
-    with torch.inference_mode():
+    with torch.inference_mode(), _own_settings(module):
         output = module.generate(
             input_ids=ids.to(module.device),
             attention_mask=mask.to(module.device),
@@ -111,14 +116,33 @@ def generated(
 
 
 def is_plain(module: Any) -> bool:
-    """Whether every layer keeps keys and values of all tokens."""
-    config = module.config.get_text_config()
-    kinds = set(getattr(config, "layer_types", None) or ["full_attention"])
-    window = getattr(config, "sliding_window", None)
-    if getattr(config, "use_sliding_window", True) is False:
-        window = None
-    stateful = getattr(module, "_is_stateful", False)
-    return kinds == {"full_attention"} and window is None and not stateful
+    """Whether every layer keeps keys and values of all tokens, at given positions."""
+    inner = _inner(module)
+    takes = inspect.signature(inner.forward).parameters
+    # Without positions of its own a row would count the padding before it (MPT does).
+    if getattr(inner, "_is_stateful", False) or LOOP_NEEDS - set(takes):
+        return False
+    layers = DynamicCache(config=inner.config).layers
+    return bool(layers) and all(type(layer) is DynamicLayer for layer in layers)
+
+
+@contextmanager
+def _own_settings(module: Any) -> Iterator[None]:
+    """Keep stored sampling settings and penalties out: greedy answers ignore them."""
+    holders = (module, _inner(module))
+    stored = [holder.generation_config for holder in holders]
+    for holder in holders:
+        holder.generation_config = GenerationConfig()
+    try:
+        yield
+    finally:
+        for holder, settings in zip(holders, stored, strict=True):
+            holder.generation_config = settings
+
+
+def _inner(module: Any) -> Any:
+    """Return the causal language model inside of peft's wrapper, if there is one."""
+    return module.get_base_model() if hasattr(module, "peft_config") else module
 
 
 def _prefill(module: Any, rows: Sequence[Row]) -> tuple[Any, Any, Any]:

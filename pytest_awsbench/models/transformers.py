@@ -52,7 +52,7 @@ class TransformersModel:
 
     def __init__(self, checkpoint: Checkpoint, loadable: Loadable) -> None:
         self.card: ModelCard = loadable.card
-        self.notes: list[str] = []
+        self.notes: list[str] = list(checkpoint.notes)
         self._checkpoint = checkpoint
         self._spec = loadable.spec
         self._adapter = adapter_name(loadable) if loadable.files.adapter else None
@@ -144,20 +144,30 @@ class TransformersModel:
         """Generate, in halves where the whole does not fit into memory."""
         if not rows:
             return
+        if shortage := self._shortage(rows, decoding):
+            self._halve(rows, decoding, shortage)
+
+    def _shortage(self, rows: list[Row], decoding: Decoding) -> str | None:
+        """Run one batch; say what was lacking if it ran out of memory.
+
+        Not the error itself is returned: its frames would hold the cache of the batch
+        that did not fit for as long as its halves run.
+        """
         try:
             self._run(rows, decoding)
         except RuntimeError as error:
             if not _is_out_of_memory(error):
                 raise
-            self._halve(rows, decoding, error)
+            return str(error) or type(error).__name__
+        return None
 
-    def _halve(self, rows: list[Row], decoding: Decoding, error: RuntimeError) -> None:
+    def _halve(self, rows: list[Row], decoding: Decoding, shortage: str) -> None:
         """Generate two halves of a batch that did not fit."""
         if len(rows) == 1:
             raise InfraError(
                 f"model {self._spec.name}: one prompt of {len(rows[0].ids)} tokens does"
-                f" not fit into memory: {error}"
-            ) from error
+                f" not fit into memory: {shortage}"
+            )
         self.close()
         middle = len(rows) // 2
         self.notes.append(
@@ -177,13 +187,17 @@ class TransformersModel:
             return
         sampling: dict[str, Any] = {"do_sample": decoding.temperature > 0}
         if sampling["do_sample"]:
-            torch.manual_seed(decoding.seed)
             sampling |= {
                 "temperature": decoding.temperature,
                 "top_p": decoding.top_p,
                 "top_k": 0,
             }
-        generated(self.module, rows, ends, self.tokenizer.pad_token_id, **sampling)
+        # The stream of random numbers belongs to the user's own tests.
+        with torch.random.fork_rng(
+            devices=[self.device] if self.device.type == "cuda" else []
+        ):
+            torch.manual_seed(decoding.seed)
+            generated(self.module, rows, ends, self.tokenizer.pad_token_id, **sampling)
 
     def _breaks(self, decoding: Decoding) -> Any:
         """Return what finds the line break that ends an answer."""
