@@ -5,6 +5,7 @@ Succeeds only if both come out as they must.
 
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 
@@ -31,7 +32,13 @@ def pytest_in(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]
 
 def main() -> int:
     """Run both, and compare what happened with what must happen."""
-    here = Path.cwd()
+    # Outside of any repository, as a stranger's folder is.
+    with tempfile.TemporaryDirectory() as folder:
+        return judge(Path(folder))
+
+
+def judge(here: Path) -> int:
+    """Run both in folders of their own."""
     options = ("-m", "dataset", *sys.argv[1:])
     green = pytest_in(here / "empty", "--awsbench-model=sft", *options)
     against = here / "against"
