@@ -3,10 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
-from pytest_awsbench.baselines import Baseline
 from pytest_awsbench.gates import Gate, Verdict, p_text
 from pytest_awsbench.judging import judge
-from pytest_awsbench.ledger import Account
+from pytest_awsbench.ledger import Account, arm_of
 from pytest_awsbench.records import Arm, Result
 
 
@@ -149,8 +148,7 @@ def _flips(account: Account, shown: int | None) -> Iterator[str]:
 
 def _arm(account: Account) -> Arm:
     """Return an account as one side of a comparison."""
-    run = account.run({}, "")
-    return Baseline.from_run(run, account.suite.versions).arm(account.model.name)
+    return arm_of(account.run({}, ""), account.suite, account.model.name)
 
 
 def _mean(account: Account, metric: str) -> float | None:

@@ -1,7 +1,6 @@
 """The backend of local checkpoints: transformers, peft and bitsandbytes."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -17,6 +16,7 @@ from pytest_awsbench.models.checkpoint import (
 )
 from pytest_awsbench.models.decoding import Ends, Row, generated, greedy, is_plain
 from pytest_awsbench.models.spec import Model
+from pytest_awsbench.models.weights import template_text
 from pytest_awsbench.records import Completion, Decoding, ModelCard, Prompt
 
 
@@ -234,7 +234,7 @@ class TransformersModel:
             ModelError: if there is neither.
 
         """
-        given = self._spec.chat_template
+        given = template_text(self._spec)
         if given is None:
             if self.tokenizer.chat_template is None:
                 raise ModelError(
@@ -243,13 +243,6 @@ class TransformersModel:
                     f" [tool.awsbench.models.{self._spec.name}]"
                 )
             return None
-        if "{" not in given:
-            try:
-                return Path(given).read_text(encoding="utf-8")
-            except OSError as error:
-                raise ModelError(
-                    f"model {self._spec.name}: chat_template {given}: {error}"
-                ) from error
         return given
 
 

@@ -122,7 +122,7 @@ def card(spec: ModelSpec, files: Files, cache: Path | None = None) -> ModelCard:
         weights = _weights(files.base)
     adapter = _weights(files.adapter) if files.adapter else []
     choices = [spec.quantization, spec.dtype]
-    template = [_template(spec), spec.chat_template_kwargs]
+    template = [template_text(spec), spec.chat_template_kwargs]
     tokenizer = [] if files.gguf_file else _matching(files.base, _TOKENIZER)
     found = ModelCard(
         name=spec.name,
@@ -152,7 +152,7 @@ def _weights(folder: Path) -> list[Path]:
     return config
 
 
-def _template(spec: ModelSpec) -> str | None:
+def template_text(spec: ModelSpec) -> str | None:
     """Return the text of a configured chat template.
 
     Raises:
