@@ -192,9 +192,17 @@ def _spec(name: str, keys: dict[str, Any], root: Path) -> ModelSpec:
             ' or extends = "another model"'
         )
     for key in ("path", "adapter", "chat_template"):
-        if key in keys and (root / keys[key]).exists():
+        if key in keys and _exists(root / keys[key]):
             keys[key] = str(root / keys[key])
     return ModelSpec(name=name, **keys)
+
+
+def _exists(path: Path) -> bool:
+    """Whether a path exists; a chat template in the file's own text is no path."""
+    try:
+        return path.exists()
+    except (OSError, ValueError):
+        return False
 
 
 def _complaint(error: dict[str, Any]) -> str:

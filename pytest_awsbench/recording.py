@@ -88,7 +88,7 @@ class Recorder:
                     list(bench.accounts.values()),
                     date=bench.date,
                     versions=library_versions(),
-                    notes=self.notes,
+                    notes=list(dict.fromkeys(self.notes)),
                 )
                 keep = bench.options.settings.keep_runs
                 self.folder = write_run(bench.options.out, document, keep)

@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self, TypeAlias
 
 
@@ -112,7 +112,8 @@ class Completion:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, fit for JSON and for execnet."""
-        return asdict(self)
+        # Every value is plain: `asdict` would copy each, for each item.
+        return {name: getattr(self, name) for name in self.__slots__}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:

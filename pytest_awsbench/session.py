@@ -146,11 +146,13 @@ class BenchSession:
         return account.run(library_versions(), self.date)
 
     def notes(self) -> list[str]:
-        """Return what happened while generating that a report must say."""
-        if not self.engine.loaded:
-            return []
-        models = self.engine.models()
-        return [f"{name}: {n}" for name, model in models.items() for n in model.notes]
+        """Return what happened while loading and generating that must be said."""
+        files = [entry.files for entry in self.prepared.values() if entry.files]
+        notes = [note for found in files for note in found.notes]
+        if self.engine.loaded:
+            for name, model in self.engine.models().items():
+                notes += [f"{name}: {note}" for note in model.notes]
+        return notes
 
 
 session_key = pytest.StashKey[BenchSession]()

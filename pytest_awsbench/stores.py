@@ -52,7 +52,7 @@ def write_run(out: Path, run: Mapping[str, Any], keep: int) -> Path:
     folder = out / f"{stamp}-{os.getpid()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        text = json.dumps(run, ensure_ascii=False, indent=1)
+        text = json.dumps(run, ensure_ascii=False)
         (folder / RUN_FILE).write_text(text + "\n", encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written: {error}") from error

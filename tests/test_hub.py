@@ -133,7 +133,6 @@ def refused(answer: dict[str, Any], error: str, *words: str) -> None:
 # Models
 
 
-@pytest.mark.xfail(strict=True, reason="weights for other runtimes are fetched too")
 def test_base_and_adapter(hub: Hub, client: Client, tmp_path: Path) -> None:
     """A base and its adapter come from the Hub with what loading needs, no more."""
     [commit] = hub.add("models/o/base", base(tmp_path / "base"))
@@ -172,9 +171,6 @@ def test_same_weights_wherever(hub: Hub, client: Client, tmp_path: Path) -> None
     assert one["digest"] == other["digest"]
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a repository without safetensors gives no weights"
-)
 def test_only_pickled_weights(hub: Hub, client: Client, tmp_path: Path) -> None:
     """A repository without safetensors gives its older weights."""
     folder = base(tmp_path / "base")
@@ -186,7 +182,6 @@ def test_only_pickled_weights(hub: Hub, client: Client, tmp_path: Path) -> None:
     assert "pytorch_model.bin" in found["files"]["base"]
 
 
-@pytest.mark.xfail(strict=True, reason="owner/name/FILE.gguf is not known")
 def test_gguf_of_the_hub(hub: Hub, client: Client, tmp_path: Path) -> None:
     """One ``.gguf`` file of a repository is fetched, not its siblings."""
     folder = tmp_path / "gguf"
@@ -214,18 +209,7 @@ def test_gated(hub: Hub, client: Client, tmp_path: Path, status: int) -> None:
     assert TOKEN not in answer["trace"]
 
 
-@pytest.mark.parametrize(
-    "status",
-    [
-        401,
-        pytest.param(
-            403,
-            marks=pytest.mark.xfail(
-                strict=True, reason="InfraError: a refusal counts as a broken network"
-            ),
-        ),
-    ],
-)
+@pytest.mark.parametrize("status", [401, 403])
 def test_token_refused(hub: Hub, client: Client, status: int) -> None:
     """A Hub that refuses everything refuses access; the network is not to blame."""
     hub.broken = status
@@ -247,7 +231,6 @@ def test_nothing_there(hub: Hub, client: Client, tmp_path: Path) -> None:
     refused(revision, "ModelError", "o/base@v9", "no such revision")
 
 
-@pytest.mark.xfail(strict=True, reason="the message does not name the missing folder")
 def test_local_folder_that_was_meant(hub: Hub, client: Client) -> None:
     """A slip in a path that could be a Hub id names the folder that is not there."""
     [answer] = client.models(hub.url, {"path": "runs/sft"})
@@ -262,7 +245,6 @@ def test_unreachable(client: Client, nobody: str) -> None:
     refused(answer, "InfraError", "o/base", nobody.removeprefix("http://"))
 
 
-@pytest.mark.xfail(strict=True, reason="the status that the Hub answered is not said")
 def test_broken_hub(hub: Hub, client: Client) -> None:
     """A Hub that fails is infrastructure, with the status it answered."""
     hub.broken = 500
@@ -292,9 +274,6 @@ def test_offline(hub: Hub, client: Client, tmp_path: Path) -> None:
     assert len(hub.asked) == asked
 
 
-@pytest.mark.xfail(
-    strict=True, reason="a cached commit that nobody could check is used silently"
-)
 def test_cache_says_so(hub: Hub, client: Client, nobody: str, tmp_path: Path) -> None:
     """A cached commit that nobody could check is used, and this is said."""
     [commit] = hub.add("models/o/base", base(tmp_path / "base"))
@@ -381,7 +360,6 @@ def test_splits(hub: Hub, client: Client, tmp_path: Path) -> None:
     assert len(single["ids"]) == 3
 
 
-@pytest.mark.xfail(strict=True, reason="a missing data set does not name HF_TOKEN")
 def test_dataset_refused(hub: Hub, client: Client, tmp_path: Path) -> None:
     """Missing access, repositories and revisions are the user's to mend."""
     folder = data(tmp_path / "data", 1, "train")
@@ -421,7 +399,6 @@ def test_useless_datasets(hub: Hub, client: Client, tmp_path: Path) -> None:
     refused(answers[2], "DataError", "o/damaged")
 
 
-@pytest.mark.xfail(strict=True, run=False, reason="retries for 23 seconds")
 def test_dataset_unreachable(client: Client, nobody: str) -> None:
     """A Hub that cannot be reached is infrastructure, named by its host, and soon."""
     began = time.monotonic()
@@ -432,9 +409,6 @@ def test_dataset_unreachable(client: Client, nobody: str) -> None:
     refused(answer, "InfraError", "o/data", nobody.removeprefix("http://"))
 
 
-@pytest.mark.xfail(
-    strict=True, run=False, reason="any cached revision is served, after 23 seconds"
-)
 def test_dataset_offline(hub: Hub, client: Client, nobody: str, tmp_path: Path) -> None:
     """Another revision than the one that was asked for is never served instead."""
     old, new = (data(tmp_path / n, c, "test") for n, c in (("old", 2), ("new", 4)))

@@ -115,7 +115,6 @@ def test_messages_of_another_system(tmp_path: Path) -> None:
     assert "no answer for 1 of 1 samples" in complaint(tmp_path, rows, SAMPLES[:1])
 
 
-@pytest.mark.xfail(strict=True, reason="an id hides the messages of its row")
 def test_messages_beside_a_foreign_id(tmp_path: Path) -> None:
     """Where the id is of another data set, the messages of a row still count."""
     rows = [
@@ -169,6 +168,21 @@ def test_prompt_of_no_suite(tmp_path: Path) -> None:
     assert str(caught.value).startswith("model tuned: no recorded answer to")
 
 
+def test_own_prompts(tmp_path: Path) -> None:
+    """Recorded prompts of no suite are answered too, for tests of the user's own."""
+    rows: list[dict[str, Any]] = [
+        {"prompt": "Who?", "completion": "aws sts get-caller-identity"},
+        {"messages": turns(sample(9)), "completion": "answer 9"},
+    ]
+    model = record(tmp_path, [*by_id(), *rows])
+
+    who, ninth = model.generate(
+        [(Message("user", "Who?"),), sample(9).prompt], Decoding()
+    )
+
+    assert (who.text, ninth.text) == ("aws sts get-caller-identity", "answer 9")
+
+
 def test_close_twice(tmp_path: Path) -> None:
     """Closing is safe, and safe again."""
     model = record(tmp_path, by_id())
@@ -206,7 +220,6 @@ def test_contradiction_in_how_it_ended(tmp_path: Path) -> None:
     assert "lines 2 and 5 answer the same prompt" in complaint(tmp_path, rows)
 
 
-@pytest.mark.xfail(strict=True, reason="the row by id wins silently")
 def test_contradiction_between_id_and_messages(tmp_path: Path) -> None:
     """A row by id and a row by messages that answer one sample must agree."""
     rows = [*by_id(), {"messages": turns(SAMPLES[1]), "completion": "something else"}]
@@ -214,7 +227,6 @@ def test_contradiction_between_id_and_messages(tmp_path: Path) -> None:
     assert "lines 2 and 5 answer the same prompt" in complaint(tmp_path, rows)
 
 
-@pytest.mark.xfail(strict=True, reason="the last answer wins silently")
 def test_contradiction_between_twins(tmp_path: Path) -> None:
     """A model is asked prompts: samples with the same prompt cannot differ."""
     twins = [SAMPLES[0], replace(SAMPLES[0], id="id-1")]

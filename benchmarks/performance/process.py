@@ -1,5 +1,6 @@
 """A whole run of pytest against a bare script that batches alike, imports included."""
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -32,6 +33,19 @@ def run(arguments: tuple[str, ...], folder: str | None) -> float:
     """Return the seconds of a process."""
     began = time.perf_counter()
     subprocess.run(
-        [sys.executable, *arguments], cwd=folder, check=True, capture_output=True
+        [sys.executable, *arguments],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        env=environment(),
     )
     return time.perf_counter() - began
+
+
+def environment() -> dict[str, str]:
+    """Return the environment of a measured process.
+
+    Without bytecode pytest would rewrite the asserts of every plugin in every run,
+    which a user's second run does not.
+    """
+    return {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}

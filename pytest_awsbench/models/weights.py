@@ -1,35 +1,31 @@
 """The files of a model: where they are, and what identifies them. No torch."""
 
-import hashlib
-import json
-import re
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from pathlib import Path, PurePosixPath
 
 from pytest_awsbench import demo
 from pytest_awsbench.errors import ModelError
-from pytest_awsbench.hub import hub_boundary
+from pytest_awsbench.hub import Repo, is_hub_id, snapshot
+from pytest_awsbench.models.digests import Digests, combined, settings_digest
+from pytest_awsbench.models.folders import (
+    ADAPTER_CONFIG,
+    CONFIG,
+    GGUF,
+    adapter_weights,
+    base_weights,
+    template_files,
+)
 from pytest_awsbench.models.spec import ModelSpec
 from pytest_awsbench.records import ModelCard
 
 
-_HUB_ID = re.compile(r"^\w[\w.-]*/\w[\w.-]*$")
-_INDEX = "model.safetensors.index.json"
-_WEIGHTS = ("*.safetensors", "*.bin", "*.gguf")
-_TOKENIZER = (
-    "tokenizer*",
-    "vocab*",
-    "merges*",
-    "chat_template*",
-    "special_tokens_map.json",
-    "added_tokens.json",
-    "generation_config.json",
-)
-_CONFIG = ("config.json", "adapter_config.json")
-_WANTED = ["*.json", "*.safetensors", "*.jinja", "*.model", "*.txt", "*.py"]
-BLOCK = 1 << 20
+#: What loading needs of a repository; no copies of the weights in other formats.
+NEEDED = [
+    *("*.json", "*.jinja", "*.txt", "*.model"),
+    *("model*.safetensors", "adapter_model*.safetensors"),
+]
+#: Only where a repository has nothing better.
+PICKLED = ["pytorch_model*.bin", "adapter_model*.bin"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,73 +33,46 @@ class Files:
     """A model's files on this machine."""
 
     base: Path
+    """The folder of the checkpoint, or the one that a ``.gguf`` file is in."""
     adapter: Path | None = None
     gguf_file: str | None = None
+    """Its name in `base`."""
+    notes: tuple[str, ...] = ()
+    """What a report must say: a cached commit is used while the Hub is away."""
 
 
 def resolve(spec: ModelSpec, root: Path) -> Files:
     """Find the files of a model; those of the Hub are downloaded into its cache.
 
+    Args:
+        spec: as configured.
+        root: what relative paths are relative to.
+
     Raises:
-        ModelError: if there is no such folder, file, repository or revision.
+        ModelError: if there is no such folder, file, repository or revision, or a
+            file that loading needs is not in it.
         InfraError: if the Hub cannot be reached and the cache does not have them.
 
     """
     if not spec.path:
+        adapter = f": adapter {spec.adapter!r} needs its base" if spec.adapter else ""
         raise ModelError(
-            f"model {spec.name}: no path: adapter {spec.adapter!r} needs its base"
+            f"{_who(spec)}: no path{adapter}; set path to a folder, a .gguf file or a"
+            " Hub id owner/name"
         )
-    if spec.path.endswith(".gguf") and (root / spec.path).is_file():
-        file = root / spec.path
+    finder = _Finder(spec, root)
+    if spec.path.endswith(GGUF):
+        file = finder.gguf()
         base, gguf = file.parent, file.name
     else:
-        base = _folder(spec, spec.path, spec.revision, root)
-        gguf = None
-        _require(spec, base, "config.json")
-    adapter = None
+        base, gguf = finder.folder(spec.path, spec.revision), None
+        base_weights(_who(spec), base)
+    adapter_folder = None
     if spec.adapter:
-        adapter = _folder(spec, spec.adapter, spec.adapter_revision, root)
-        _require(spec, adapter, "adapter_config.json")
-    return Files(base=base, adapter=adapter, gguf_file=gguf)
-
-
-def _require(spec: ModelSpec, folder: Path, name: str) -> None:
-    """Refuse a folder that is not what it was given as."""
-    what = f"model {spec.name}: {folder}"
-    if not (folder / name).is_file():
-        kind = "an adapter" if name.startswith("adapter") else "a checkpoint"
-        raise ModelError(f"{what} is not {kind}: it has no {name}{_hint(folder, name)}")
-    wanted = "adapter_model" if name.startswith("adapter") else "model"
-    if (folder / _INDEX).is_file():
-        _require_shards(what, folder)
-    elif not _matching(folder, _WEIGHTS):
-        raise ModelError(f"{what} has no weights, such as {wanted}.safetensors")
-
-
-def _hint(folder: Path, name: str) -> str:
-    """Say what a folder probably is."""
-    if name == "config.json" and (folder / "adapter_config.json").is_file():
-        return "; it is an adapter: give it as adapter, and its base as path"
-    if packed := _matching(folder, ("*.gguf",)):
-        return f"; to use {packed[0].name}, give the path of that file"
-    return ""
-
-
-def _require_shards(what: str, folder: Path) -> None:
-    """Refuse a checkpoint that lacks one of its files."""
-    index = folder / _INDEX
-    try:
-        named = set(
-            json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()
-        )
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ModelError(f"{what}: {index} is no index of weights") from error
-    missing = sorted(name for name in named if not (folder / name).is_file())
-    if missing:
-        raise ModelError(
-            f"{what} lacks {len(missing)} of {len(named)} weight files"
-            f" (first: {missing[0]})"
-        )
+        adapter_folder = finder.folder(spec.adapter, spec.adapter_revision)
+        adapter_weights(_who(spec), adapter_folder)
+    notes = tuple(dict.fromkeys(finder.notes))
+    return Files(base=base, adapter=adapter_folder, gguf_file=gguf, notes=notes)
 
 
 def card(spec: ModelSpec, files: Files, cache: Path | None = None) -> ModelCard:
@@ -112,24 +81,22 @@ def card(spec: ModelSpec, files: Files, cache: Path | None = None) -> ModelCard:
     Args:
         spec: as configured.
         files: as resolved.
-        cache: a file in which digests are kept, so that gigabytes are read once.
+        cache: a file that remembers digests, so that gigabytes are read once.
 
     """
-    known = _DigestCache(cache)
-    if files.gguf_file:
-        weights = [files.base / files.gguf_file]
-    else:
-        weights = _weights(files.base)
-    adapter = _weights(files.adapter) if files.adapter else []
-    choices = [spec.quantization, spec.dtype]
-    template = [template_text(spec), spec.chat_template_kwargs]
-    tokenizer = [] if files.gguf_file else _matching(files.base, _TOKENIZER)
-    found = ModelCard(
+    digests = Digests(cache)
+    weights = [digests.of(path) for path in _weights(spec, files)]
+    settings = [settings_digest(path) for path in _settings(files)]
+    template = [digests.of(path) for path in _template(files)]
+    digests.save()
+    return ModelCard(
         name=spec.name,
         backend=spec.backend,
         description=_description(spec, files),
-        digest=_digest([known.of(path) for path in (*weights, *adapter)], choices),
-        template_digest=_digest([known.of(path) for path in tokenizer], template),
+        digest=combined(weights, settings, spec.quantization, spec.dtype),
+        template_digest=combined(
+            template, template_text(spec), dict(spec.chat_template_kwargs)
+        ),
         details={
             "path": spec.path,
             "revision": spec.revision,
@@ -139,120 +106,120 @@ def card(spec: ModelSpec, files: Files, cache: Path | None = None) -> ModelCard:
             "dtype": spec.dtype,
         },
     )
-    known.save()
-    return found
-
-
-def _weights(folder: Path) -> list[Path]:
-    """Return the files that are loaded: weights in the format preferred, and config."""
-    config = _matching(folder, _CONFIG)
-    for pattern in ("*model*.safetensors", "*model*.bin"):
-        if found := _matching(folder, (pattern,)):
-            return [*config, *found]
-    return config
 
 
 def template_text(spec: ModelSpec) -> str | None:
-    """Return the text of a configured chat template.
+    """Return the text of the configured chat template, given as such or as a path.
 
     Raises:
         ModelError: if it is neither a template nor a file.
 
     """
-    given = spec.chat_template
-    if given is None or "{" in given:
-        return given
+    template = spec.chat_template
+    if template is None or "{" in template:
+        return template
     try:
-        return Path(given).read_text(encoding="utf-8")
-    except OSError as error:
+        return Path(template).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
         raise ModelError(
-            f"model {spec.name}: chat_template {given!r} is neither a template nor a"
-            f" file: {error}"
+            f"{_who(spec)}: chat_template {template!r} is neither a Jinja template nor"
+            " a file that can be read"
         ) from error
 
 
-class _DigestCache:
-    """SHA-256 of files, remembered by path, size and time of change."""
+class _Finder:
+    """Looks where the user may have meant: next to the configuration, on the Hub."""
 
-    def __init__(self, path: Path | None) -> None:
-        self._path = path
-        self._known: dict[str, str] = {}
-        self._changed = False
-        if path is not None and path.exists():
-            try:
-                found = json.loads(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError):
-                found = None
-            # A cache that cannot be read is made anew.
-            self._known = found if isinstance(found, dict) else {}
+    def __init__(self, spec: ModelSpec, root: Path) -> None:
+        self._spec = spec
+        self._root = root
+        self.notes: list[str] = []
 
-    def of(self, path: Path) -> str:
-        """Return the digest of a file."""
-        stat = path.stat()
-        key = f"{path.resolve()}:{stat.st_size}:{stat.st_mtime_ns}"
-        if key not in self._known:
-            self._known[key] = _sha256(path)
-            self._changed = True
-        return f"{path.name}:{self._known[key]}"
+    def folder(self, path: str, revision: str | None) -> Path:
+        """Return a local folder, or a repository from the Hub's cache."""
+        local = self._root / path
+        if local.is_dir():
+            return local
+        if not is_hub_id(path):
+            raise ModelError(
+                f"{_who(self._spec)}: {path!r} is no folder (looked for {local}) and no"
+                " Hub id, which is owner/name"
+            )
+        repo = Repo(kind="model", id=path, revision=revision)
+        needed = [*NEEDED, *(["*.py"] if self._spec.trust_remote_code else [])]
+        found = self._fetch(repo, needed)
+        if not any(found.glob("*.safetensors")):
+            found = self._fetch(repo, [*needed, *PICKLED])
+        return found
 
-    def save(self) -> None:
-        """Write what is new; a folder that does not exist is not made for it."""
-        if self._changed and self._path is not None and self._path.parent.is_dir():
-            fresh = self._path.with_suffix(".new")
-            fresh.write_text(json.dumps(self._known), encoding="utf-8")
-            fresh.replace(self._path)
+    def gguf(self) -> Path:
+        """Return a ``.gguf`` file: a local one, or owner/name/FILE of the Hub."""
+        path = PurePosixPath(self._spec.path)
+        local = self._root / path
+        if local.is_file():
+            return local
+        if not is_hub_id(str(path.parent)):
+            raise ModelError(
+                f"{_who(self._spec)}: {str(path)!r} is no file (looked for {local}) and"
+                f" not owner/name/FILE{GGUF} of the Hub"
+            )
+        repo = Repo(kind="model", id=str(path.parent), revision=self._spec.revision)
+        file = self._fetch(repo, [path.name]) / path.name
+        if not file.is_file():
+            raise ModelError(f"{_who(self._spec)}: {repo} has no file {path.name!r}")
+        return file
 
-
-def _folder(spec: ModelSpec, path: str, revision: str | None, root: Path) -> Path:
-    """Return a local folder, or the cached snapshot of a repository."""
-    local = root / path
-    if local.is_dir():
-        return local
-    if not _HUB_ID.match(path):
-        raise ModelError(
-            f"model {spec.name}: {path!r} is neither a folder (looked for {local})"
-            " nor a Hub id owner/name"
-        )
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.utils.tqdm import disable_progress_bars
-
-    disable_progress_bars()
-    label = f"model {spec.name}: {path}" + (f"@{revision}" if revision else "")
-    with hub_boundary(label, ModelError):
-        return Path(snapshot_download(path, revision=revision, allow_patterns=_WANTED))
-
-
-def _matching(folder: Path, patterns: Iterable[str]) -> list[Path]:
-    """Return the files of a folder that match, each once, by name."""
-    found = {path for pattern in patterns for path in folder.glob(pattern)}
-    return sorted(path for path in found if path.is_file())
+    def _fetch(self, repo: Repo, allow: list[str]) -> Path:
+        """Return the folder of a repository in the Hub's cache."""
+        what = f"{_who(self._spec)}: {repo} (no folder {self._root / repo.id})"
+        found = snapshot(repo, what, ModelError, allow)
+        if found.note:
+            self.notes.append(found.note)
+        return found.folder
 
 
-def _sha256(path: Path) -> str:
-    """Return the digest of a file; the Hub's cache has it in the blob's name."""
-    blob = path.resolve().name
-    if path.is_symlink() and re.fullmatch(r"[0-9a-f]{64}", blob):
-        return blob
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+def _who(spec: ModelSpec) -> str:
+    """Return how messages name a model."""
+    return f"model {spec.name}"
 
 
-def _digest(digests: list[str], choices: list[Any]) -> str:
-    """Return one digest of files and of what is done with them."""
-    text = json.dumps([digests, choices], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
+def _weights(spec: ModelSpec, files: Files) -> list[Path]:
+    """Return all files with weights."""
+    if files.gguf_file:
+        found = [files.base / files.gguf_file]
+    else:
+        found = base_weights(_who(spec), files.base)
+    if files.adapter:
+        found += adapter_weights(_who(spec), files.adapter)
+    return found
+
+
+def _settings(files: Files) -> list[Path]:
+    """Return the files that decide what is computed with the weights."""
+    names = () if files.gguf_file else (CONFIG, "generation_config.json")
+    found = [files.base / name for name in names if (files.base / name).is_file()]
+    return found + ([files.adapter / ADAPTER_CONFIG] if files.adapter else [])
+
+
+def _template(files: Files) -> list[Path]:
+    """Return what turns messages into tokens; a ``.gguf`` file has it inside."""
+    if files.gguf_file:
+        return [files.base / files.gguf_file]
+    return template_files(files.base)
 
 
 def _description(spec: ModelSpec, files: Files) -> str:
-    """Say for people what a model is."""
-    name = files.gguf_file or _label(spec.path)
-    parts = [name if not spec.quantization else f"{name} in {spec.quantization}"]
-    if spec.adapter:
-        parts.append(_label(spec.adapter))
-    return " + ".join(parts)
+    """Say for people what a model is.
+
+    >>> _description(
+    ...     ModelSpec(name="sft", path="HuggingFaceTB/SmolLM2-135M", adapter="out/sft"),
+    ...     Files(base=Path("SmolLM2-135M")),
+    ... )
+    'SmolLM2-135M + sft'
+    """
+    name = files.gguf_file or _label(spec.path) or files.base.resolve().name
+    parts = [f"{name} in {spec.quantization}" if spec.quantization else name]
+    return " + ".join([*parts, _label(spec.adapter)] if spec.adapter else parts)
 
 
 def _label(path: str) -> str:
