@@ -10,7 +10,6 @@ from pytest_awsbench.baselines import Baseline
 from pytest_awsbench.config import GateTable
 from pytest_awsbench.errors import AwsbenchError, ConfigError
 from pytest_awsbench.gates import Gate, Verdict, line
-from pytest_awsbench.judging import judge
 from pytest_awsbench.ledger import Account, arm_of
 from pytest_awsbench.records import Arm
 from pytest_awsbench.session import BenchSession
@@ -144,6 +143,9 @@ def _judge(item: GateItem, gate: Gate) -> None:
         GateFailedError: the verdict, where it is red.
 
     """
+    # Statistics need numpy, which listing and answering do without.
+    from pytest_awsbench.judging import judge
+
     account, bench = item.account, item.bench
     skip_partial(bench, account)
     verdict = judge(

@@ -8,7 +8,6 @@ from pytest_awsbench.ledger import Account
 from pytest_awsbench.recording import LETTERS, Recorder
 from pytest_awsbench.session import BenchSession
 from pytest_awsbench.showing import explain
-from pytest_awsbench.tables import comparison_lines, suite_lines
 
 
 FLIPS = 3
@@ -75,6 +74,8 @@ class Summary:
         if account.missing:
             self._partial(reporter, account)
             return
+        from pytest_awsbench.tables import suite_lines
+
         verbose = reporter.verbosity > 0
         for text in suite_lines(account, None if verbose else FLIPS):
             red = "REGRESSED" in text or "INVALID" in text or "MISSED" in text
@@ -99,6 +100,8 @@ class Summary:
 
     def _comparisons(self, reporter: pytest.TerminalReporter) -> None:
         """Put the models of one run beside each other."""
+        from pytest_awsbench.tables import comparison_lines
+
         for suite in self._bench.suites.values():
             whole = [
                 account

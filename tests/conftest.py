@@ -7,10 +7,12 @@ from projects import write_answers, write_data, wrong
 
 # Extension modules load once per process, and pytester forgets what a run imported.
 import pytest_awsbench.starting
+import pytest_awsbench.tables
 
 
 pytest_plugins = ["pytester"]
 assert pytest_awsbench.starting
+assert pytest_awsbench.tables
 
 Run = Callable[..., pytest.RunResult]
 """Run pytest in the project of a test, with a model and more arguments."""

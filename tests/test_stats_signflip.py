@@ -3,7 +3,6 @@
 from itertools import product
 from math import comb
 from statistics import NormalDist
-from time import perf_counter
 
 import numpy as np
 import pytest
@@ -166,21 +165,6 @@ def test_few_real_sums_are_exact() -> None:
     mid_p = sign_flip(sums).p_at_most(sum(sums))
 
     assert mid_p == pytest.approx(1 / 128)
-
-
-@pytest.mark.parametrize("share", [0.02, 0.2, 1.0])
-def test_mmlu_is_quick(share: float) -> None:
-    """14 042 items take milliseconds."""
-    rng = np.random.default_rng(2)
-    sums = np.where(rng.random(14_042) < share, rng.choice([-1.0, 1.0], 14_042), 0.0)
-    start = perf_counter()
-
-    null = sign_flip(sums)
-    null.p_at_most(float(sums.sum()))
-    null.floor(0.05)
-
-    # 35 ms where nothing else runs; a shared machine gets ten times that.
-    assert perf_counter() - start < 0.35
 
 
 @pytest.mark.parametrize("wrong", [float("nan"), float("inf")])

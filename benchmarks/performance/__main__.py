@@ -15,6 +15,7 @@ from typing import Any
 from benchmarks.performance.generation import measure_generation
 from benchmarks.performance.overhead import measure_overhead, measure_unused
 from benchmarks.performance.process import measure_process
+from benchmarks.performance.scoring import measure_scoring, measure_statistics
 
 
 PARTS: dict[str, Callable[[], dict[str, Any]]] = {
@@ -22,6 +23,8 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "process": measure_process,
     "overhead": measure_overhead,
     "unused": measure_unused,
+    "scoring": measure_scoring,
+    "statistics": measure_statistics,
 }
 
 
