@@ -9,6 +9,7 @@ from pytest_awsbench.ledger import Account, arm_of
 from pytest_awsbench.records import Arm, Result
 
 
+TIERS = ("warmup", "beginner", "intermediate", "advanced", "expert")
 HEADS = ("metric", "baseline", "change", "noise floor", "90% CI", "verdict")
 
 
@@ -108,10 +109,14 @@ def _shares(account: Account, by: str) -> Iterator[str]:
         if value is not None:
             groups.setdefault(getattr(sample, by), []).append(value)
     if set(groups) != {""}:
-        shares = "  ".join(
-            f"{k or '-'} {_percent(fmean(v))}" for k, v in groups.items()
-        )
+        names = sorted(groups, key=_easy_first)
+        shares = "  ".join(f"{n or '-'} {_percent(fmean(groups[n]))}" for n in names)
         yield f" {metric} by {by}: {shares}"
+
+
+def _easy_first(name: str) -> int:
+    """Order the usual tiers by difficulty; others keep the order of the data."""
+    return TIERS.index(name) if name in TIERS else len(TIERS)
 
 
 def _lengths(results: Sequence[Result]) -> str:

@@ -6,17 +6,17 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 
-from pytest_awsbench.errors import ConfigError, InfraError, ModelError
-from pytest_awsbench.models.checkpoint import Checkpoint, Loadable
+from pytest_awsbench.errors import ConfigError, ModelError
+from pytest_awsbench.models.checkpoint import Checkpoint, Loadable, readable
 
 
 WEIGHTS = "adapter_model.safetensors"
 PROBE = "aws s3api create-bucket --bucket probe"
 
 
-def attach(checkpoint: Checkpoint, loadable: Loadable) -> None:
+def attach(checkpoint: Checkpoint, loadable: Loadable, tokenizer: Any) -> None:
     """Attach an adapter under the model's name; the base's weights stay as they are.
 
     Raises:
@@ -44,7 +44,7 @@ def attach(checkpoint: Checkpoint, loadable: Loadable) -> None:
             )
     checkpoint.module.eval().requires_grad_(requires_grad=False)
     _check_keys(checkpoint, loadable, folder)
-    _prove(checkpoint, loadable)
+    _prove(checkpoint, loadable, tokenizer)
 
 
 def adapter_name(loadable: Loadable) -> str:
@@ -75,14 +75,18 @@ def _check_keys(checkpoint: Checkpoint, loadable: Loadable, folder: Path) -> Non
         return
     with safe_open(folder / WEIGHTS, framework="pt") as file:
         stored = set(file.keys())
-    taken = set(
-        get_peft_model_state_dict(
-            checkpoint.module,
-            adapter_name=adapter_name(loadable),
-            save_embedding_layers=False,
+    taken, with_embeddings = (
+        set(
+            get_peft_model_state_dict(
+                checkpoint.module,
+                adapter_name=adapter_name(loadable),
+                save_embedding_layers=embeddings,
+            )
         )
+        for embeddings in (False, True)
     )
-    left, lacking = sorted(stored - taken), sorted(taken - stored)
+    # Where the adapter adapts embeddings, peft may have saved these beside it.
+    left, lacking = sorted(stored - with_embeddings), sorted(taken - stored)
     if left or lacking:
         shown = (left or lacking)[0]
         raise ModelError(
@@ -92,9 +96,9 @@ def _check_keys(checkpoint: Checkpoint, loadable: Loadable, folder: Path) -> Non
         )
 
 
-def _prove(checkpoint: Checkpoint, loadable: Loadable) -> None:
+def _prove(checkpoint: Checkpoint, loadable: Loadable, tokenizer: Any) -> None:
     """Refuse an adapter that changes nothing: it would be judged as the base."""
-    ids = checkpoint.tokenizer(PROBE, return_tensors="pt")["input_ids"]
+    ids = tokenizer(PROBE, return_tensors="pt")["input_ids"]
     ids = ids.to(checkpoint.device)
     with torch.inference_mode():
         with active(checkpoint.module, adapter_name(loadable)):
@@ -114,11 +118,8 @@ def _blamed(loadable: Loadable, folder: Path) -> Iterator[None]:
     """Say which adapter cannot be attached to which base, and why."""
     what = f"model {loadable.spec.name}: adapter {folder}"
     try:
-        yield
-    except torch.OutOfMemoryError as error:
-        raise InfraError(f"{what} does not fit into memory: {error}") from error
-    except SafetensorError as error:
-        raise ModelError(f"{what}: damaged safetensors file: {error}") from error
+        with readable(what):
+            yield
     except (ValueError, RuntimeError, KeyError, TypeError, OSError) as error:
         text = (str(error).strip() or type(error).__name__).splitlines()
         raise ModelError(

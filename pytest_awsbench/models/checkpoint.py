@@ -10,10 +10,11 @@ from typing import Any
 
 import torch
 import transformers
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from pytest_awsbench.errors import ConfigError, InfraError, ModelError
+from pytest_awsbench.models.folders import ADAPTER_WEIGHTS
 from pytest_awsbench.models.spec import ModelSpec
 from pytest_awsbench.models.weights import Files
 from pytest_awsbench.records import ModelCard
@@ -39,22 +40,38 @@ class Loadable:
             spec.device,
             spec.attn_implementation,
             spec.trust_remote_code,
+            files.adapter if changes_base(files.adapter) else None,
         )
+
+
+def changes_base(adapter: Path | None) -> bool:
+    """Whether an adapter brings weights of the base, which loading would replace.
+
+    peft saves embeddings beside an adapter that adapts them. Such a model gets a base
+    of its own: on a shared one it would change what the others answer.
+    """
+    if adapter is None or not (adapter / ADAPTER_WEIGHTS[0]).is_file():
+        return False
+    try:
+        with safe_open(adapter / ADAPTER_WEIGHTS[0], framework="pt") as file:
+            return any(".base_layer." in key for key in file.keys())  # noqa: SIM118
+    except SafetensorError:
+        # Damaged: attaching it says so.
+        return False
 
 
 @dataclass(slots=True)
 class Checkpoint:
-    """Loaded base weights with their tokenizer."""
+    """Loaded base weights."""
 
     module: Any
-    tokenizer: Any
     device: torch.device
     notes: list[str] = field(default_factory=list)
     """What a report on every model of it must say."""
 
 
 def load_checkpoint(loadable: Loadable) -> Checkpoint:
-    """Load base weights and tokenizer.
+    """Load base weights.
 
     Raises:
         ModelError: if the files are damaged, incomplete or of an unknown kind.
@@ -65,10 +82,8 @@ def load_checkpoint(loadable: Loadable) -> Checkpoint:
     spec, files = loadable.spec, loadable.files
     _be_quiet()
     device = _device(spec)
-    where: dict[str, Any] = {"gguf_file": files.gguf_file} if files.gguf_file else {}
-    where |= {"trust_remote_code": spec.trust_remote_code, "local_files_only": True}
+    where = _where(loadable)
     with _blamed(spec, files.base):
-        tokenizer = AutoTokenizer.from_pretrained(files.base, **where)
         module, info = AutoModelForCausalLM.from_pretrained(
             files.base,
             output_loading_info=True,
@@ -79,21 +94,51 @@ def load_checkpoint(loadable: Loadable) -> Checkpoint:
         )
         if not getattr(module, "is_quantized", False):
             module.to(device)
-    _check_tokenizer(loadable, tokenizer)
     _check_weights(loadable, info)
-    if tokenizer.pad_token_id is None:
-        tokenizer.pad_token = tokenizer.eos_token
     module.eval().requires_grad_(requires_grad=False)
-    return Checkpoint(module, tokenizer, device, _left_over(loadable, info))
+    return Checkpoint(module, device, _left_over(loadable, info))
 
 
-def _check_tokenizer(loadable: Loadable, tokenizer: Any) -> None:
-    """Refuse the empty tokenizer that transformers makes where no files are."""
+def load_tokenizer(loadable: Loadable, module: Any) -> Any:
+    """Load a model's tokenizer: the adapter's own, or that of the base.
+
+    Raises:
+        ModelError: if there is none, or it has tokens that the weights do not know.
+
+    """
+    own, base = loadable.files.own_tokenizer, loadable.files.base
+    folder = own or base
+    where = _where(loadable)
+    if own:
+        where.pop("gguf_file", None)
+    with _blamed(loadable.spec, folder):
+        tokenizer = AutoTokenizer.from_pretrained(folder, **where)
+    what = f"model {loadable.spec.name}: {folder}"
+    # transformers makes an empty one where no files are.
     if not tokenizer("aws s3 ls", add_special_tokens=False)["input_ids"]:
         raise ModelError(
-            f"model {loadable.spec.name}: {loadable.files.base} has no tokenizer: it"
-            " turns text into no tokens; save the tokenizer beside the weights"
+            f"{what} has no tokenizer: it turns text into no tokens; save the tokenizer"
+            " beside the weights"
         )
+    known = module.get_input_embeddings().weight.shape[0]
+    if own and len(tokenizer) > known:
+        raise ModelError(
+            f"{what} has a tokenizer of {len(tokenizer)} tokens, but {base} embeds"
+            f" {known}: it was made for another base"
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _where(loadable: Loadable) -> dict[str, Any]:
+    """Return how `from_pretrained` finds local files."""
+    spec, files = loadable.spec, loadable.files
+    where: dict[str, Any] = {"gguf_file": files.gguf_file} if files.gguf_file else {}
+    return where | {
+        "trust_remote_code": spec.trust_remote_code,
+        "local_files_only": True,
+    }
 
 
 def _check_weights(loadable: Loadable, info: Mapping[str, Any]) -> None:
@@ -213,15 +258,23 @@ def _device(spec: ModelSpec) -> torch.device:
 
 
 @contextmanager
-def _blamed(spec: ModelSpec, folder: Path) -> Iterator[None]:
-    """Say which files cannot be loaded, and why."""
-    what = f"model {spec.name}: {folder}"
+def readable(what: str) -> Iterator[None]:
+    """Say whether files are damaged, or too large for this machine."""
     try:
         yield
     except torch.OutOfMemoryError as error:
         raise InfraError(f"{what} does not fit into memory: {error}") from error
     except SafetensorError as error:
         raise ModelError(f"{what}: damaged safetensors file: {error}") from error
+
+
+@contextmanager
+def _blamed(spec: ModelSpec, folder: Path) -> Iterator[None]:
+    """Say which files cannot be loaded, and why."""
+    what = f"model {spec.name}: {folder}"
+    try:
+        with readable(what):
+            yield
     except ImportError as error:
         extra = "gguf" if "gguf" in str(error).lower() else "transformers"
         raise ConfigError(

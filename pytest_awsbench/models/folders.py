@@ -9,6 +9,7 @@ from pytest_awsbench.errors import ModelError
 
 CONFIG = "config.json"
 ADAPTER_CONFIG = "adapter_config.json"
+TOKENIZER = "tokenizer_config.json"
 GGUF = ".gguf"
 #: In the order in which loading prefers them.
 BASE_WEIGHTS = ("model.safetensors", "pytorch_model.bin")

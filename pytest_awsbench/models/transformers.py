@@ -12,6 +12,7 @@ from pytest_awsbench.models.checkpoint import (
     Checkpoint,
     Loadable,
     load_checkpoint,
+    load_tokenizer,
     set_threads,
 )
 from pytest_awsbench.models.decoding import Ends, Row, generated, greedy, is_plain
@@ -41,29 +42,29 @@ def load(loadables: Sequence[Loadable]) -> Mapping[str, Model]:
         key = loadable.base_key
         if key not in shared:
             shared[key] = load_checkpoint(loadable)
+        checkpoint = shared[key]
+        tokenizer = load_tokenizer(loadable, checkpoint.module)
         if loadable.files.adapter is not None:
-            attach(shared[key], loadable)
-        models[loadable.spec.name] = TransformersModel(shared[key], loadable)
+            attach(checkpoint, loadable, tokenizer)
+        models[loadable.spec.name] = TransformersModel(checkpoint, loadable, tokenizer)
     return models
 
 
 class TransformersModel:
     """One model on a base that it may share with others."""
 
-    def __init__(self, checkpoint: Checkpoint, loadable: Loadable) -> None:
+    def __init__(
+        self, checkpoint: Checkpoint, loadable: Loadable, tokenizer: Any
+    ) -> None:
+        self.tokenizer = tokenizer
         self.card: ModelCard = loadable.card
         self.notes: list[str] = list(checkpoint.notes)
         self._checkpoint = checkpoint
         self._spec = loadable.spec
         self._adapter = adapter_name(loadable) if loadable.files.adapter else None
         self._template = self._chat_template()
-        self._ends = _end_tokens(checkpoint)
+        self._ends = _end_tokens(checkpoint.module, tokenizer)
         self._plain = is_plain(checkpoint.module)
-
-    @property
-    def tokenizer(self) -> Any:
-        """The tokenizer."""
-        return self._checkpoint.tokenizer
 
     @property
     def module(self) -> Any:
@@ -246,10 +247,9 @@ class TransformersModel:
         return given
 
 
-def _end_tokens(checkpoint: Checkpoint) -> frozenset[int]:
+def _end_tokens(module: Any, tokenizer: Any) -> frozenset[int]:
     """Return every token that ends an answer."""
-    tokenizer = checkpoint.tokenizer
-    configured = checkpoint.module.generation_config.eos_token_id
+    configured = module.generation_config.eos_token_id
     ids = [*configured] if isinstance(configured, list) else [configured]
     vocabulary = tokenizer.get_vocab()
     ids += [tokenizer.eos_token_id, *(vocabulary.get(t) for t in ENDS_OF_TURN)]

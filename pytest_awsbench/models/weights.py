@@ -11,6 +11,7 @@ from pytest_awsbench.models.folders import (
     ADAPTER_CONFIG,
     CONFIG,
     GGUF,
+    TOKENIZER,
     adapter_weights,
     base_weights,
     template_files,
@@ -39,6 +40,13 @@ class Files:
     """Its name in `base`."""
     notes: tuple[str, ...] = ()
     """What a report must say: a cached commit is used while the Hub is away."""
+
+    @property
+    def own_tokenizer(self) -> Path | None:
+        """The adapter's folder, where the tokenizer was saved with it: trainers do."""
+        if self.adapter and (self.adapter / TOKENIZER).is_file():
+            return self.adapter
+        return None
 
 
 def resolve(spec: ModelSpec, root: Path) -> Files:
@@ -203,6 +211,8 @@ def _settings(files: Files) -> list[Path]:
 
 def _template(files: Files) -> list[Path]:
     """Return what turns messages into tokens; a ``.gguf`` file has it inside."""
+    if files.own_tokenizer:
+        return template_files(files.own_tokenizer)
     if files.gguf_file:
         return [files.base / files.gguf_file]
     return template_files(files.base)
