@@ -1,0 +1,1 @@
+"""The embedded environment: an OpenEnv server, in a process of its own."""
