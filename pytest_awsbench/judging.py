@@ -105,6 +105,12 @@ def _incomparable(gate: Gate, new: Arm, old: Arm) -> str | None:
             f" are in this run's data (data {old.data_digest[:8]} then,"
             f" {new.data_digest[:8]} now); run with --snapshot-update"
         )
+    if _retargeted(new, old):
+        return (
+            f"right answers were edited: the prompts are those of {old.label}, the data"
+            f" is not (data {old.data_digest[:8]} then, {new.data_digest[:8]} now);"
+            " run with --snapshot-update"
+        )
     values = [_value(arm.items[i], gate.metric) for arm in (old, new) for i in same]
     if not 0 <= min(values) <= max(values) <= 1:
         return (
@@ -112,6 +118,17 @@ def _incomparable(gate: Gate, new: Arm, old: Arm) -> str | None:
             " only shares in [0, 1] can be compared; scale it, or set min or max alone"
         )
     return None
+
+
+def _retargeted(new: Arm, old: Arm) -> bool:
+    """Whether only targets differ: a digest is of ids, prompts and targets."""
+    prompts = [
+        {i: item.prompt_hash for i, item in arm.items.items()} for arm in (new, old)
+    ]
+    known = new.data_digest and old.data_digest
+    return (
+        bool(known) and prompts[0] == prompts[1] and new.data_digest != old.data_digest
+    )
 
 
 def _no_baseline(gate: Gate, old: Arm | None) -> str:

@@ -238,6 +238,17 @@ def test_data_may_change_a_little() -> None:
     )
 
 
+def test_edited_targets() -> None:
+    """The same prompts with other right answers are other data."""
+    new, old = arm("1" * 30), replace(arm("1" * 30), data_digest="0011223344556677")
+
+    verdict = judge(GATE, new, old)
+
+    assert verdict.status is Status.INVALID
+    assert "right answers were edited" in verdict.notes[0]
+    assert "00112233 then, 9c0d11aa now" in verdict.notes[0]
+
+
 def test_other_metric_version() -> None:
     """A metric that is defined otherwise is not compared; the versions are named."""
     verdict = judge(GATE, arm("1" * 20, version=2), arm("1" * 20, version=1))
