@@ -165,16 +165,18 @@ def test_target_that_is_no_command(project: pytest.Pytester) -> None:
 
     result = project.runpytest(GOOD, "-m", "dataset")
 
-    result.stdout.fnmatch_lines(["*1 targets are no AWS command (first: row-00000)*"])
+    result.stdout.fnmatch_lines([
+        "*1 target is not an AWS command (first: *data.jsonl: line 1*)*"
+    ])
 
 
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (None, "file of recorded answers not found*none.jsonl"),
+        (None, "no file of recorded answers (looked for *none.jsonl)"),
         ("{", "none.jsonl: line 1: not JSON"),
         ("{}", "none.jsonl: line 1: needs a text 'completion'"),
-        ('{"completion": "x"}', "line 1: needs one of id, messages, prompt"),
+        ('{"completion": "x"}', "line 1: does not say what it answers"),
         (
             '{"id": "row-00000", "completion": "x"}',
             "no answer for 39 of 40 samples (first: row-00001*",
@@ -203,7 +205,7 @@ def test_model_folder_without_a_checkpoint(project: pytest.Pytester) -> None:
 
     result = project.runpytest("--awsbench-model=./empty", "-m", "dataset")
 
-    refused(result, "is not a checkpoint: it has no config.json")
+    refused(result, "is no checkpoint: it has no config.json")
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root writes everywhere")
