@@ -135,7 +135,7 @@ def _keys(where: str, row: Mapping[str, Any]) -> Iterator[Key]:
         yield "prompt", prompt
     elif not isinstance(sample_id, str | int):
         raise DataError(
-            f"{where}: says not what it answers; needs an 'id', 'messages' or a"
+            f"{where}: does not say what it answers; needs an 'id', 'messages' or a"
             " text 'prompt'"
         )
 
