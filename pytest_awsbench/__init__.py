@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 
 if TYPE_CHECKING:
+    from pytest_awsbench.envs.protocol import Environment, Observation
+    from pytest_awsbench.episodes import Episode, Play, Turn
     from pytest_awsbench.errors import AwsbenchError
     from pytest_awsbench.gates import Gate, Verdict
     from pytest_awsbench.models.spec import Model, ModelSpec
@@ -26,15 +28,20 @@ _HOMES = {
     "AwsbenchError": "errors",
     "Completion": "records",
     "Decoding": "records",
+    "Environment": "envs.protocol",
+    "Episode": "episodes",
     "Gate": "gates",
     "Message": "records",
     "Model": "models.spec",
     "ModelSpec": "models.spec",
+    "Observation": "envs.protocol",
+    "Play": "episodes",
     "Result": "records",
     "Run": "records",
     "Sample": "records",
     "Score": "records",
     "Suite": "suites.suite",
+    "Turn": "episodes",
     "Verdict": "gates",
 }
 
@@ -42,15 +49,20 @@ __all__ = [
     "AwsbenchError",
     "Completion",
     "Decoding",
+    "Environment",
+    "Episode",
     "Gate",
     "Message",
     "Model",
     "ModelSpec",
+    "Observation",
+    "Play",
     "Result",
     "Run",
     "Sample",
     "Score",
     "Suite",
+    "Turn",
     "Verdict",
 ]
 

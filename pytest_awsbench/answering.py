@@ -1,36 +1,54 @@
 """The answers of one model to one suite: recorded, on their way, or to be asked."""
 
+import threading
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from concurrent.futures import Future
+from typing import Protocol
 
 from pytest_awsbench.chunks import Chunk, plan_chunks
-from pytest_awsbench.engine import Engine, attempt, wait
+from pytest_awsbench.engine import SLICE_S, Engine, attempt
+from pytest_awsbench.errors import InfraError
 from pytest_awsbench.models.spec import Model
-from pytest_awsbench.records import Completion, Decoding, Sample
+from pytest_awsbench.records import Answer, Decoding, Sample
+
+
+Keep = Callable[[Sample, Answer | InfraError], None]
+"""Called for each sample as it is answered, or lost."""
+
+
+class Ask(Protocol):
+    """How samples are answered, on the engine's thread."""
+
+    def __call__(
+        self, model: Model, chunk: Chunk, known: Iterable[str], keep: Keep
+    ) -> None:
+        """Answer the samples of a chunk; those whose ids are known may be left out."""
+        ...
 
 
 class Answers:
     """Asks for whole chunks, ahead of time, and hands out single answers.
 
-    A selected or unfinished sample is generated with its whole chunk; answers that
-    are already recorded are kept; a finished chunk never runs again.
+    A selected or unfinished sample is asked with its whole chunk; answers that are
+    already recorded are kept; a finished chunk never runs again.
     """
 
     def __init__(
         self,
         model: str,
-        decoding: Decoding,
+        ask: Ask,
         chunks: tuple[Chunk, ...],
-        recorded: Mapping[str, Completion],
+        recorded: Mapping[str, Answer],
     ) -> None:
         self._model = model
-        self._decoding = decoding
-        self._chunks = chunks
+        self._ask = ask
         self._chunk_of = {s.id: chunk for chunk in chunks for s in chunk.samples}
         self._known = dict(recorded)
+        self._lost: dict[str, InfraError] = {}
         self._pending: dict[int, Future[None]] = {}
-        self._finished: deque[tuple[str, Completion]] = deque()
+        self._finished: deque[tuple[str, Answer]] = deque()
+        self._news = threading.Condition()
 
     @classmethod
     def planned(
@@ -41,7 +59,7 @@ class Answers:
         size: int,
     ) -> "Answers":
         """Plan chunks for samples of which no answer is recorded."""
-        return cls(model, decoding, plan_chunks(samples, size), {})
+        return cls(model, completing(decoding), plan_chunks(samples, size), {})
 
     def chunk_index(self, sample_id: str) -> int:
         """Return which chunk a sample belongs to."""
@@ -52,34 +70,65 @@ class Answers:
         return sample_id in self._known
 
     def request(self, sample_id: str, engine: Engine) -> None:
-        """Have the sample's chunk generated, unless it is answered or asked for."""
+        """Have the sample's chunk answered, unless it is answered or asked for."""
         chunk = self._chunk_of[sample_id]
         if self.has(sample_id) or chunk.index in self._pending:
             return
-        self._pending[chunk.index] = engine.post(
-            self._model, lambda model: self._generate(model, chunk)
+        pending = engine.post(
+            self._model,
+            lambda model: self._ask(model, chunk, tuple(self._known), self._keep),
         )
+        self._pending[chunk.index] = pending
+        pending.add_done_callback(lambda _: self._tell())
 
-    def take(self, sample_id: str, engine: Engine) -> Completion:
-        """Wait for one answer.
+    def take(self, sample_id: str, engine: Engine) -> Answer:
+        """Wait for one answer, in slices, so that Ctrl-C and timeouts get through.
 
         Raises:
-            AwsbenchError: what went wrong while generating its chunk.
+            AwsbenchError: what went wrong while answering it.
 
         """
-        if not self.has(sample_id):
-            self.request(sample_id, engine)
-            wait(self._pending[self._chunk_of[sample_id].index])
+        self.request(sample_id, engine)
+        pending = self._pending.get(self.chunk_index(sample_id))
+        while pending and not (self._settled(sample_id) or pending.done()):
+            with self._news:
+                self._news.wait(SLICE_S)
+        if sample_id in self._lost:
+            raise self._lost[sample_id]
+        if pending and not self.has(sample_id):
+            pending.result()
         return self._known[sample_id]
 
-    def finished(self) -> list[tuple[str, Completion]]:
+    def finished(self) -> list[tuple[str, Answer]]:
         """Return the answers generated since the last call, to be recorded."""
         return [self._finished.popleft() for _ in range(len(self._finished))]
 
-    def _generate(self, model: Model, chunk: Chunk) -> None:
-        """Generate a chunk on the engine's thread, and keep it before anyone wakes."""
-        completions = attempt(model, chunk.prompts, self._decoding)
+    def _settled(self, sample_id: str) -> bool:
+        """Whether nothing more will be heard of a sample."""
+        return sample_id in self._known or sample_id in self._lost
+
+    def _keep(self, sample: Sample, answer: Answer | InfraError) -> None:
+        """Keep what the engine's thread found, before anyone wakes."""
+        if isinstance(answer, InfraError):
+            self._lost[sample.id] = answer
+        elif sample.id not in self._known:
+            self._known[sample.id] = answer
+            self._finished.append((sample.id, answer))
+        self._tell()
+
+    def _tell(self) -> None:
+        """Wake who waits."""
+        with self._news:
+            self._news.notify_all()
+
+
+def completing(decoding: Decoding) -> Ask:
+    """Return how prompts are answered: the whole chunk as one batch."""
+
+    def ask(model: Model, chunk: Chunk, known: Iterable[str], keep: Keep) -> None:
+        del known  # whoever is left out would change the company of the others
+        completions = attempt(model, chunk.prompts, decoding)
         for sample, completion in zip(chunk.samples, completions, strict=True):
-            if sample.id not in self._known:
-                self._known[sample.id] = completion
-                self._finished.append((sample.id, completion))
+            keep(sample, completion)
+
+    return ask

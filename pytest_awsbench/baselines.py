@@ -229,9 +229,9 @@ def _items(run: Run) -> dict[str, ItemStats]:
             source=sample.source,
             weight=sample.weight,
             outcome=result.outcome,
-            k=1,
+            k=result.k,
             sums={
-                metric: (value, value * value)
+                metric: result.sums(metric, value)
                 for metric, value in result.scores.items()
                 if value is not None
             },

@@ -4,7 +4,7 @@ The same prompt is always asked in the same company, whatever is selected, resum
 or distributed; so its answer cannot depend on that.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pytest_awsbench.records import Prompt, Sample
@@ -31,9 +31,14 @@ def plan_chunks(samples: Iterable[Sample], size: int) -> tuple[Chunk, ...]:
     same for every tokenizer and needs no model.
     """
     ordered = sorted(samples, key=lambda sample: (-_length(sample.prompt), sample.id))
-    starts = range(0, len(ordered), size)
+    return in_order(ordered, size)
+
+
+def in_order(samples: Sequence[Sample], size: int) -> tuple[Chunk, ...]:
+    """Split samples into chunks as they stand."""
+    starts = range(0, len(samples), size)
     return tuple(
-        Chunk(index, tuple(ordered[start : start + size]))
+        Chunk(index, tuple(samples[start : start + size]))
         for index, start in enumerate(starts)
     )
 

@@ -8,7 +8,7 @@ import pytest
 from pytest_awsbench.errors import AwsbenchError
 from pytest_awsbench.flags import ROOT, is_ours
 from pytest_awsbench.gateitems import GateItem, gates_of
-from pytest_awsbench.records import Result, Sample
+from pytest_awsbench.records import RIGHT, Result, Sample
 from pytest_awsbench.session import BenchSession
 from pytest_awsbench.showing import explain
 
@@ -42,8 +42,8 @@ class SampleItem(pytest.Item):
             ("awsbench_outcome", self.result.outcome),
             *((f"awsbench_{k}", v) for k, v in self.result.scores.items()),
         ]
-        if self.result.outcome != "exact":
-            text = explain(self.sample, self.result.completion.text)
+        if self.result.outcome not in RIGHT:
+            text = explain(self.sample, self.result.completion)
             self.add_report_section("call", "awsbench", text)
             self._strict(self.result)
 
@@ -52,8 +52,8 @@ class SampleItem(pytest.Item):
         if not self.bench.options.settings.strict:
             return
         was = self.bench.was(self.model, self.suite, self.sample.id)
-        if was in {None, "exact"}:
-            before = "exact in the baseline" if was else "no baseline"
+        if was is None or was in RIGHT:
+            before = f"{was} in the baseline" if was else "no baseline"
             raise RegressedError(f"{result.outcome} ({before}, strict = true)")
 
     def repr_failure(

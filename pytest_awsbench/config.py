@@ -103,6 +103,24 @@ class Settings(DecodingTable):
     inconclusive: Literal["warn", "fail"] = "warn"
     baselines: str = "awsbench_baselines"
     keep_runs: PositiveInt = 20
+    env: str | None = None
+    """``builtin`` (the default), or the URL of an OpenEnv server."""
+    env_timeout: Annotated[float, Field(gt=0)] = 300.0
+    """Seconds that one answer of the environment may take."""
+    allow_accounts: list[str] = []
+    """Accounts other than 000000000000 that commands may reach."""
+    tasks: str = "builtin"
+    max_steps: PositiveInt = 15
+    repeats: PositiveInt = 1
+    """Trials of each task."""
+    prompt: str = "sft"
+    """The prompt adapter of episodes."""
+    live_episodes: PositiveInt = 16
+    """Episodes that are played at once."""
+    grading: Literal["sound", "reference"] = "sound"
+    """How the embedded environment grades."""
+    chaos: bool = False
+    """Whether the embedded environment breaks things, seeded."""
     models: dict[Name, ModelTable] = {}
     gates: list[GateTable] = []
 

@@ -79,6 +79,8 @@ class Distribution:
             "awsbench_slot": slot,
             "awsbench_recorded": self._recorded(),
         }
+        if self._bench.source is not None:
+            node.workerinput["awsbench_env_url"] = self._bench.source.url
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_testnodedown(self, node: Any) -> None:

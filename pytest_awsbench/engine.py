@@ -53,6 +53,11 @@ class Engine:
         """Whether a batch waits behind the one in progress: enough is asked ahead."""
         return not self._queue.empty()
 
+    @property
+    def closing(self) -> bool:
+        """Whether the run ends."""
+        return self._closing.is_set()
+
     def start(self) -> None:
         """Begin to load, in the background; a second call does nothing."""
         if self._thread is None and not self._closing.is_set():

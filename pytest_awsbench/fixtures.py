@@ -1,13 +1,13 @@
 """Fixtures that hand a project's own tests the model and its answers."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
 import pytest
 
 
 if TYPE_CHECKING:
-    from pytest_awsbench.handles import ModelHandle
+    from pytest_awsbench.handles import EnvHandle, ModelHandle
     from pytest_awsbench.records import Completion, Run
 
 
@@ -47,3 +47,15 @@ def awsbench_results(request: pytest.FixtureRequest) -> Callable[[str], "Run"]:
 
     node: Any = request.node
     return lambda suite: results_of(node, suite)
+
+
+@pytest.fixture
+def awsbench_env(request: pytest.FixtureRequest) -> "Iterator[EnvHandle]":
+    """A session with the environment: ``reset(task)``, ``step(command)``, ``state()``.
+
+    The embedded one is started for the first test that uses it.
+    """
+    from pytest_awsbench.handles import env_handle
+
+    with env_handle(request.config) as handle:
+        yield handle

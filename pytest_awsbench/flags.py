@@ -49,6 +49,28 @@ def add_options(parser: pytest.Parser) -> None:
         help="take the first K prompts per (tier, source): a declared subset",
     )
     group.addoption(
+        "--awsbench-env-url",
+        metavar="URL",
+        help=(
+            "environment of suite env: an OpenEnv server (also ENV_BASE_URL);"
+            " default: the embedded one, started for the run"
+        ),
+    )
+    group.addoption(
+        "--awsbench-tasks",
+        metavar="TASKS",
+        help=(
+            "tasks of suite env: builtin, a task file or folder, ids (0,6,11),"
+            ' tier:expert, "3 per tier", or val'
+        ),
+    )
+    group.addoption(
+        "--awsbench-repeats",
+        type=int,
+        metavar="K",
+        help="trials of each task of suite env (default: 1)",
+    )
+    group.addoption(
         "--awsbench-resume",
         action="store_true",
         help="keep the answers of a stopped run; generate only what is missing",
@@ -108,6 +130,44 @@ def suites_wanted(config: pytest.Config) -> bool:
         return bool(config.workerinput.get("awsbench_wanted"))
     from_args = config.args_source == pytest.Config.ArgsSource.ARGS
     return not from_args or any(is_ours(arg) for arg in config.args)
+
+
+def selects(config: pytest.Config, suite: str) -> bool:
+    """Whether ``-m`` leaves anything of a suite; None of it need be loaded else."""
+    from _pytest.mark.expression import Expression
+
+    markers = config.getoption("markexpr", "")
+    if not markers:
+        return True
+    expression = Expression.compile(markers)
+    return any(
+        expression.evaluate(_Named(names)) for names in ({suite}, {suite, "gate"})
+    )
+
+
+class _Named(frozenset[str]):
+    """Markers of an item, as an expression asks for them."""
+
+    def __call__(self, name: str, /, **_: object) -> bool:
+        """Whether an item has a marker."""
+        return name in self
+
+
+def env_wanted(config: pytest.Config) -> bool:
+    """Whether the suite ``env`` is collected: it starts a server, so only if named.
+
+    Named by ``-m``, by a node id, by one of its flags, or by ``env`` in the
+    configuration.
+    """
+    if config.getoption("markexpr", ""):
+        named = "env" in re.findall(r"[\w-]+", config.getoption("markexpr"))
+        return named and selects(config, "env")
+    flags = ("awsbench_env_url", "awsbench_tasks", "awsbench_repeats")
+    return (
+        any(config.getoption(flag) is not None for flag in flags)
+        or any(is_ours(arg) and "::env" in arg for arg in config.args)
+        or "env" in table_of(config)[0]
+    )
 
 
 def is_ours(arg: str) -> bool:

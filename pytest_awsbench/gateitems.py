@@ -12,6 +12,7 @@ from pytest_awsbench.errors import AwsbenchError, ConfigError
 from pytest_awsbench.gates import Gate, Verdict, line
 from pytest_awsbench.ledger import Account, arm_of
 from pytest_awsbench.records import Arm
+from pytest_awsbench.scoring.episodes import CONDITIONAL
 from pytest_awsbench.session import BenchSession
 from pytest_awsbench.snapshots import accept
 from pytest_awsbench.stats.status import Status
@@ -96,13 +97,23 @@ def check_gates(bench: BenchSession) -> None:
     own_metrics = bool(bench.config.hook.pytest_awsbench_score.get_hookimpls())
     for number, table in enumerate(bench.options.settings.gates):
         where = f"[tool.awsbench] gates.{number}"
-        if table.suite not in {*bench.suites, "env"}:
+        if table.suite not in {*bench.suites, "dataset", "env"}:
             known = ", ".join(bench.suites)
             raise ConfigError(f"{where}.suite = {table.suite!r}: known: {known}")
+        if table.suite == "env" and table.metric in CONDITIONAL:
+            raise ConfigError(
+                f"{where}.metric = {table.metric!r} is shown, but cannot be gated:"
+                f" {CONDITIONAL[table.metric]}"
+            )
         suite = bench.suites.get(table.suite)
         if suite and table.metric not in suite.scorers and not own_metrics:
             known = ", ".join(suite.scorers)
             raise ConfigError(f"{where}.metric = {table.metric!r}: known: {known}")
+        if suite and table.metric in suite.lower:
+            raise ConfigError(
+                f"{where}.metric = {table.metric!r}: less of it is better, and a gate"
+                " judges what may not drop; gate completion_rate"
+            )
         if table.against is not None and table.against not in bench.options.known:
             known = ", ".join(bench.options.known)
             raise ConfigError(f"{where}.against = {table.against!r}: known: {known}")

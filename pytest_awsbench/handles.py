@@ -1,15 +1,22 @@
 """What the fixtures return."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
 from pytest_awsbench.engine import wait
+from pytest_awsbench.envs.protocol import Environment, Observation
+from pytest_awsbench.envs.schema import Task
+from pytest_awsbench.envs.source import EnvSource
 from pytest_awsbench.gateitems import GateItem, skip_partial
+from pytest_awsbench.options import Options
 from pytest_awsbench.records import Completion, ModelCard, Run
-from pytest_awsbench.session import BenchSession, session_of
+from pytest_awsbench.session import BenchSession, blamed, session_of
+from pytest_awsbench.staging import source_of
+from pytest_awsbench.stores import open_folder
 from pytest_awsbench.userprompts import HOW, UserPrompts, as_prompt, prompt_of
 
 
@@ -83,7 +90,9 @@ def completion_of(item: pytest.Item, model: ModelHandle) -> Completion:
     bench = model.bench
     request = UserPrompts(bench).request_of(item)
     assert request is not None  # noqa: S101 - prompt_of said so
-    return request[0].take(request[1], bench.engine)
+    answer = request[0].take(request[1], bench.engine)
+    assert isinstance(answer, Completion)  # noqa: S101 - tests ask for one answer
+    return answer
 
 
 def results_of(item: pytest.Item, suite: str) -> Run:
@@ -101,3 +110,71 @@ def results_of(item: pytest.Item, suite: str) -> Run:
     if account.lost:
         pytest.fail(f"{len(account.lost)} answers were lost to infrastructure")
     return item.bench.run_of(account)
+
+
+@dataclass(frozen=True, slots=True)
+class EnvHandle:
+    """A session with the environment of the run, for tests."""
+
+    session: Environment
+    tasks: Mapping[int, Task]
+    """Built-in tasks by id, where there are any."""
+
+    def reset(self, task: int | Mapping[str, Any] | Task, seed: int = 0) -> Observation:
+        """Begin an episode: with a built-in task's id, or a task of your own."""
+        if isinstance(task, int):
+            if task not in self.tasks:
+                raise ValueError(
+                    f"no built-in task {task}; there are {len(self.tasks)}"
+                )
+            task = self.tasks[task]
+        if isinstance(task, Task):
+            task = task.model_dump(mode="json")
+        return self.session.reset(task, seed=seed)
+
+    def step(self, command: str) -> Observation:
+        """Run one command."""
+        return self.session.step(command)
+
+    def state(self) -> Mapping[str, Any]:
+        """Return what the environment keeps of the episode."""
+        return self.session.state()
+
+
+_source_key = pytest.StashKey[EnvSource]()
+
+
+@contextmanager
+def env_handle(config: pytest.Config) -> Iterator[EnvHandle]:
+    """Open a session; the environment is that of the run, or one for tests alone."""
+    bench = session_of(config)
+    source = bench.source if bench is not None else None
+    if source is None:
+        source = config.stash.get(_source_key, None) or _started(config)
+    with blamed():
+        source.preflight()
+    session = source.connect()
+    try:
+        yield EnvHandle(session, _tasks(source))
+    finally:
+        session.close()
+
+
+def _started(config: pytest.Config) -> EnvSource:
+    """Return an environment for the tests of this process, stopped at its end."""
+    options = Options.from_config(config)
+    with blamed():
+        open_folder(options.out)
+    source = source_of(config, options)
+    config.stash[_source_key] = source
+    config.add_cleanup(source.close)
+    return source
+
+
+def _tasks(source: EnvSource) -> Mapping[int, Task]:
+    """Return the built-in tasks; a factory's environment knows nothing of them."""
+    if source.factory is not None:
+        return {}
+    from pytest_awsbench.envs.catalog import builtin_tasks
+
+    return {task.task_id: task for task in builtin_tasks()}

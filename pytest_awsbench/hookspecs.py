@@ -7,8 +7,9 @@ import pytest
 
 
 if TYPE_CHECKING:
+    from pytest_awsbench.envs.protocol import Environment
     from pytest_awsbench.gates import Gate
-    from pytest_awsbench.records import Completion, Sample, Score
+    from pytest_awsbench.records import Answer, Sample, Score
     from pytest_awsbench.suites.suite import Suite
 
 
@@ -22,8 +23,19 @@ def pytest_awsbench_load_suite(
     """
 
 
+@pytest.hookspec(firstresult=True)
+def pytest_awsbench_env_factory(
+    config: pytest.Config,
+) -> "Callable[[], Environment] | None":
+    """Return a function that opens a session with an environment of your own.
+
+    Called once in every process that plays. The function is called for each episode
+    that is live at the same time; sessions are used again for further episodes.
+    """
+
+
 def pytest_awsbench_score(
-    suite: str, sample: "Sample", completion: "Completion"
+    suite: str, sample: "Sample", completion: "Answer"
 ) -> "Score | Sequence[Score] | None":
     """Score one answer with a metric of your own.
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from pytest_awsbench.errors import StoreError
-from pytest_awsbench.records import Completion
+from pytest_awsbench.records import Answer, answer_from_json
 
 
 SCHEMA = 1
@@ -35,7 +35,7 @@ class Journal:
         self._file: TextIO | None = None
         self._synced = 0.0
 
-    def read(self) -> dict[str, Completion]:
+    def read(self) -> dict[str, Answer]:
         """Return the recorded completions by sample id; the last one wins."""
         try:
             data = self.path.read_bytes()
@@ -51,7 +51,7 @@ class Journal:
         rows = (self._parse(line, n) for n, line in enumerate(lines[1:], start=2))
         return {row["id"]: self._completion(row) for row in rows}
 
-    def append(self, completions: Iterable[tuple[str, Completion]]) -> None:
+    def append(self, completions: Iterable[tuple[str, Answer]]) -> None:
         """Record completions; they survive the death of this process at once."""
         file = self._opened()
         try:
@@ -109,10 +109,10 @@ class Journal:
             raise self._damaged(number, "not an object")
         return row
 
-    def _completion(self, row: Mapping[str, Any]) -> Completion:
+    def _completion(self, row: Mapping[str, Any]) -> Answer:
         """Read one completion."""
         try:
-            return Completion.from_json(row["completion"])
+            return answer_from_json(row["completion"])
         except (KeyError, TypeError) as error:
             raise StoreError(
                 f"{self.path}: the record of {row.get('id')!r} is damaged ({error});"

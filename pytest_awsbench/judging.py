@@ -29,7 +29,7 @@ def judge(
         lost: ids of lost items; they are missing, never wrong.
 
     """
-    mean = _mean(new.items.values(), gate.metric)
+    mean = mean_of(new.items.values(), gate.metric)
     verdict = Verdict(
         name=gate.name,
         metric=gate.metric,
@@ -212,7 +212,7 @@ def _value(item: ItemStats, metric: str) -> float:
     return item.sums[metric][0] / item.k
 
 
-def _mean(items: Iterable[ItemStats], metric: str) -> float | None:
+def mean_of(items: Iterable[ItemStats], metric: str) -> float | None:
     """Return the weighted mean over the items that have the metric."""
     known = [item for item in items if metric in item.sums]
     return _weighted([_value(item, metric) for item in known], known)

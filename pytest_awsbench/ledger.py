@@ -11,8 +11,8 @@ from pytest_awsbench.baselines import Baseline
 from pytest_awsbench.gates import Verdict
 from pytest_awsbench.journal import Journal
 from pytest_awsbench.records import (
+    Answer,
     Arm,
-    Completion,
     Decoding,
     ModelCard,
     Result,
@@ -22,7 +22,7 @@ from pytest_awsbench.records import (
 from pytest_awsbench.suites.suite import Suite
 
 
-Score = Callable[[Suite, Sample, Completion], Result]
+Score = Callable[[Suite, Sample, Answer], Result]
 
 
 @dataclass(kw_only=True)
@@ -33,7 +33,7 @@ class Account:
     suite: Suite
     decoding: Decoding
     journal: Journal
-    recorded: Mapping[str, Completion] = field(default_factory=dict)
+    recorded: Mapping[str, Answer] = field(default_factory=dict)
     """Answers of an earlier run that are kept (``--awsbench-resume``)."""
     results: dict[str, Result] = field(default_factory=dict)
     lost: set[str] = field(default_factory=set)
@@ -94,6 +94,7 @@ def identity(model: ModelCard, suite: Suite, decoding: Decoding) -> dict[str, ob
         "template": model.template_digest,
         "data": suite.data.digest,
         "decoding": asdict(decoding),
+        **({"settings": dict(suite.settings)} if suite.settings else {}),
     }
 
 

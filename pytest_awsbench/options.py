@@ -1,5 +1,6 @@
 """Flags and configuration, read once into one typed value."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,9 @@ from pytest_awsbench.naming import inline_specs
 from pytest_awsbench.records import Decoding
 
 
+BUILTIN = "builtin"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Options:
     """Everything that a run was asked to do."""
@@ -28,6 +32,10 @@ class Options:
     """All models that have a name, those of this run included."""
     dataset: str
     max_per_combo: int | None
+    env_url: str | None
+    """Of the environment; None for the embedded one."""
+    tasks: str
+    repeats: int
     resume: bool
     out: Path
     baselines: Path
@@ -56,6 +64,9 @@ class Options:
                 known={**known, **{spec.name: spec for spec in models}},
                 dataset=_dataset(config, settings),
                 max_per_combo=_positive(config, "awsbench_max_per_combo"),
+                env_url=_env_url(config, settings),
+                tasks=_tasks(config, settings),
+                repeats=_positive(config, "awsbench_repeats") or settings.repeats,
                 resume=config.getoption("awsbench_resume"),
                 out=_folder(config, "awsbench_out", ".awsbench"),
                 baselines=config.rootpath / settings.baselines,
@@ -77,6 +88,24 @@ def _dataset(config: pytest.Config, settings: Settings) -> str:
         return settings.dataset
     local = config.invocation_params.dir / flag
     return str(local) if local.exists() else flag
+
+
+def _env_url(config: pytest.Config, settings: Settings) -> str | None:
+    """Return the URL of the environment: of the flag, the file, or the variable."""
+    given = config.getoption("awsbench_env_url") or settings.env
+    if given is None:
+        given = os.environ.get("ENV_BASE_URL") or BUILTIN
+    return None if given == BUILTIN else given
+
+
+def _tasks(config: pytest.Config, settings: Settings) -> str:
+    """Return the tasks asked for; a path on the command line is relative to it."""
+    flag = config.getoption("awsbench_tasks")
+    if flag is None:
+        return settings.tasks
+    place, mark, rest = flag.partition("#")
+    local = config.invocation_params.dir / place
+    return f"{local}{mark}{rest}" if place and local.exists() else flag
 
 
 def _positive(config: pytest.Config, name: str) -> int | None:

@@ -10,6 +10,7 @@ import pytest
 
 from pytest_awsbench.fixtures import (
     awsbench_completion,
+    awsbench_env,
     awsbench_generate,
     awsbench_model,
     awsbench_results,
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "awsbench_completion",
+    "awsbench_env",
     "awsbench_generate",
     "awsbench_model",
     "awsbench_results",

@@ -8,8 +8,8 @@ import pytest
 
 from pytest_awsbench.errors import InfraError
 from pytest_awsbench.flags import ROOT
-from pytest_awsbench.records import Completion, Result
-from pytest_awsbench.runfile import run_document
+from pytest_awsbench.records import RIGHT, Result, answer_from_json
+from pytest_awsbench.runfile import episode_rows, run_document
 from pytest_awsbench.session import (
     EXIT_INFRA,
     BenchSession,
@@ -26,6 +26,9 @@ LETTERS = {
     "format": "f",
     "miss": "m",
     "truncated": "t",
+    "complete": ".",
+    "partly": "p",
+    "incomplete": "i",
 }
 
 
@@ -69,7 +72,7 @@ class Recorder:
         outcome, change = shown
         colour = {"regressed": "red", "fixed": "green"}.get(change)
         if colour is None:
-            colour = "green" if outcome == "exact" else "yellow"
+            colour = "green" if outcome in RIGHT else "yellow"
         word = outcome.upper() + (f" ({change})" if change else "")
         return outcome, LETTERS.get(outcome, "x"), (word, {colour: True})
 
@@ -91,7 +94,8 @@ class Recorder:
                     notes=list(dict.fromkeys(self.notes)),
                 )
                 keep = bench.options.settings.keep_runs
-                self.folder = write_run(bench.options.out, document, keep)
+                episodes = episode_rows(bench.accounts.values())
+                self.folder = write_run(bench.options.out, document, keep, episodes)
         self._set_exit_status(session)
 
     def record_completions(self, sent: Iterable[Mapping[str, Any]]) -> None:
@@ -100,7 +104,7 @@ class Recorder:
             account = self._bench.accounts.get((entry["model"], entry["suite"]))
             if account is not None:
                 account.journal.append(
-                    (sample_id, Completion.from_json(row))
+                    (sample_id, answer_from_json(row))
                     for sample_id, row in entry["completions"]
                 )
 
@@ -141,6 +145,6 @@ def is_gate(nodeid: str) -> bool:
 
 def _change(was: str | None, now: str) -> str:
     """Say how an outcome changed against the baseline, in terms of right and wrong."""
-    if was is None or (was == "exact") == (now == "exact"):
+    if was is None or (was in RIGHT) == (now in RIGHT):
         return ""
-    return "fixed" if now == "exact" else "regressed"
+    return "fixed" if now in RIGHT else "regressed"

@@ -4,12 +4,9 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Literal, Self, TypeAlias
+from typing import Any, Self, TypeAlias
 
-
-StopReason = Literal["eos", "length", "newline", "context"]
-"""Why a completion ended: its own end token, ``max_new_tokens``, a first newline
-(only where configured), or the model's context window."""
+from pytest_awsbench.episodes import Play, StopReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,6 +118,17 @@ class Completion:
         return cls(**data)
 
 
+Answer: TypeAlias = Completion | Play
+"""What an item is answered with: one completion, or the trials of one task."""
+RIGHT = frozenset({"exact", "complete"})
+"""Outcomes of an item that is as it should be."""
+
+
+def answer_from_json(data: Mapping[str, Any]) -> Answer:
+    """Read what the `to_json` of either kind of answer wrote."""
+    return (Play if "episodes" in data else Completion).from_json(data)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Score:
     """One scorer's opinion of one completion or episode."""
@@ -136,10 +144,20 @@ class Result:
     """One item, answered and scored."""
 
     sample_id: str
-    completion: Completion
+    completion: Answer
     scores: Mapping[str, float | None]
+    """Metric → value; the mean over trials where there are several."""
     outcome: str
-    """``exact``, ``operation``, ``service``, ``format``, ``miss`` or ``truncated``."""
+    """``exact``, ``operation``, ``service``, ``format``, ``miss`` or ``truncated``; of
+    episodes ``complete``, ``partly`` or ``incomplete``."""
+    k: int = 1
+    """Trials."""
+    squares: Mapping[str, float] = field(default_factory=dict)
+    """Metric → sum of squares over the trials; empty for one."""
+
+    def sums(self, metric: str, value: float) -> tuple[float, float]:
+        """Return sum and sum of squares of a metric over the trials."""
+        return value * self.k, self.squares.get(metric, value * value)
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, fit for JSON and for execnet."""
@@ -148,12 +166,14 @@ class Result:
             "completion": self.completion.to_json(),
             "scores": dict(self.scores),
             "outcome": self.outcome,
+            "k": self.k,
+            "squares": dict(self.squares),
         }
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
         """Read what `to_json` wrote."""
-        return cls(**{**data, "completion": Completion.from_json(data["completion"])})
+        return cls(**{**data, "completion": answer_from_json(data["completion"])})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,11 +3,13 @@
 The document is versioned; ``docs/run-json.md`` describes it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+from pytest_awsbench.episodes import Play
 from pytest_awsbench.ledger import Account, counts
+from pytest_awsbench.records import Result
 from pytest_awsbench.suites.suite import Suite
 
 
@@ -69,8 +71,31 @@ def _run(account: Account) -> dict[str, Any]:
         },
         "verdicts": [verdict.to_json() for verdict in account.verdicts],
         "results": [
-            account.results[sample.id].to_json()
+            _result(account.results[sample.id])
             for sample in account.suite.samples
             if sample.id in account.results
         ],
     }
+
+
+def _result(result: Result) -> dict[str, Any]:
+    """Return one result; of episodes without their turns, which are in a file."""
+    row = result.to_json()
+    if isinstance(result.completion, Play):
+        for episode in row["completion"]["episodes"]:
+            episode["turns"] = len(episode["turns"])
+    return row
+
+
+def episode_rows(accounts: Iterable[Account]) -> Iterator[dict[str, Any]]:
+    """Yield every episode that was played, turn by turn."""
+    for account in accounts:
+        for sample_id, result in account.results.items():
+            if isinstance(result.completion, Play):
+                for trial, episode in enumerate(result.completion.episodes):
+                    yield {
+                        "model": account.model.name,
+                        "item": sample_id,
+                        "trial": trial,
+                        **episode.to_json(),
+                    }

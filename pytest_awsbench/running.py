@@ -8,6 +8,7 @@ from pytest_awsbench.collection import SampleItem
 from pytest_awsbench.engine import describe
 from pytest_awsbench.errors import AwsbenchError, InfraError
 from pytest_awsbench.session import BenchSession, blamed
+from pytest_awsbench.suites.env import NAME as ENV
 from pytest_awsbench.userprompts import UserPrompts
 
 
@@ -75,11 +76,17 @@ class Runner:
             output["awsbench_completions"] = self._bench.finished()
             output["awsbench_notes"] = self._bench.notes()
         self._bench.engine.close()
+        if self._bench.source is not None:
+            self._bench.source.close()
 
     def _load(self, items: list[pytest.Item]) -> None:
-        """Wait for the models if any item needs them."""
-        if any(self._needs(item) for item in items):
+        """Wait for the models, and for the environment, if any item needs them."""
+        needing = [item for item in items if self._needs(item)]
+        if needing:
             self._bench.engine.models()
+        source = self._bench.source
+        if source is not None and any(_is_live(item) for item in needing):
+            source.preflight()
 
     def _needs(self, item: pytest.Item) -> bool:
         """Whether an item needs an answer that is not there yet."""
@@ -97,6 +104,11 @@ class Runner:
         if self._bench.role == "local":
             return self._ahead
         return iter(_queued(item.session))
+
+
+def _is_live(item: pytest.Item) -> bool:
+    """Whether an item is played in an environment."""
+    return isinstance(item, SampleItem) and item.suite == ENV
 
 
 def _attach(

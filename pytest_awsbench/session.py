@@ -9,16 +9,28 @@ from typing import Any, Literal
 import pytest
 
 from pytest_awsbench import stores
-from pytest_awsbench.answering import Answers
-from pytest_awsbench.chunks import Chunk, plan_chunks
+from pytest_awsbench.answering import Answers, Ask, completing
+from pytest_awsbench.chunks import Chunk, in_order, plan_chunks
 from pytest_awsbench.engine import Engine
+from pytest_awsbench.envs.source import EnvSource
 from pytest_awsbench.errors import AwsbenchError, ConfigError, InfraError
-from pytest_awsbench.flags import ROOT
+from pytest_awsbench.flags import ROOT, env_wanted, selects
 from pytest_awsbench.ledger import Account, journal_of, now
 from pytest_awsbench.models.loading import Prepared, Share, load, prepare
 from pytest_awsbench.options import Options
-from pytest_awsbench.records import Completion, Result, Run, Sample, Score
+from pytest_awsbench.records import (
+    Answer,
+    Result,
+    Run,
+    Sample,
+    Score,
+    answer_from_json,
+)
+from pytest_awsbench.staging import load_env, playing, source_of
+from pytest_awsbench.suites.builtin import NAME as DATASET
 from pytest_awsbench.suites.builtin import load_dataset
+from pytest_awsbench.suites.env import NAME as ENV
+from pytest_awsbench.suites.env import EnvSuite
 from pytest_awsbench.suites.suite import Suite
 
 
@@ -50,6 +62,8 @@ class BenchSession:
     answers: dict[tuple[str, str], Answers]
     accounts: Mapping[tuple[str, str], Account]
     """By model and suite; a worker reads the baselines alone."""
+    source: EnvSource | None
+    """Where sessions of suite ``env`` come from."""
     date: str
     failure: AwsbenchError | None = None
     """Why the run ended before its first item."""
@@ -72,15 +86,16 @@ class BenchSession:
         role = role_of(config)
         with blamed():
             found = load_suites(config, options) if suites else {}
+            source = source_of(config, options) if ENV in found else None
             if role != "worker" and suites and not options.collect_only:
                 stores.open_folder(options.out)
             prepared = prepare_models(options, found)
             accounts = open_accounts(options, found, prepared, role)
-        plans = {
-            name: plan_chunks(suite.samples, options.settings.chunk_size)
-            for name, suite in found.items()
-        }
+        plans = plan_suites(options, found)
+        engine = Engine(lambda: load(list(prepared.values()), share_of(config)))
         recorded = recorded_answers(config, accounts)
+        with blamed():
+            asks = ways_to_ask(options, found, prepared, source, engine)
         bench = cls(
             config=config,
             options=options,
@@ -88,13 +103,22 @@ class BenchSession:
             suites=found,
             chunks=plans,
             prepared=prepared,
-            engine=Engine(lambda: load(list(prepared.values()), share_of(config))),
-            answers=plan_answers(options, prepared, plans, recorded),
+            engine=engine,
+            answers={
+                (model, name): Answers(
+                    model, ask, plans[name], recorded.get((model, name), {})
+                )
+                for (model, name), ask in asks.items()
+            },
+            source=source,
             accounts=accounts,
             date=now(),
         )
         if bench.loads_early:
             bench.engine.start()
+        if source is not None and source.server and bench.plays:
+            with blamed():
+                source.server.launch()
         return bench
 
     @property
@@ -103,6 +127,12 @@ class BenchSession:
         options = self.options
         idle = self.role == "controller" or options.collect_only or options.resume
         return bool(self.suites) and not idle
+
+    @property
+    def plays(self) -> bool:
+        """Whether episodes may be played in this run, here or on workers."""
+        options = self.options
+        return not options.collect_only and not options.resume
 
     @property
     def node_ids(self) -> Iterator[str]:
@@ -118,7 +148,7 @@ class BenchSession:
         completion = self.answers[model, suite].take(sample.id, self.engine)
         return self.score(self.suites[suite], sample, completion)
 
-    def score(self, suite: Suite, sample: Sample, completion: Completion) -> Result:
+    def score(self, suite: Suite, sample: Sample, completion: Answer) -> Result:
         """Score one answer with the suite's scorers and those of hooks."""
         extra = self.config.hook.pytest_awsbench_score(
             suite=suite.name, sample=sample, completion=completion
@@ -192,15 +222,21 @@ def blamed() -> Iterator[None]:
 
 def load_suites(config: pytest.Config, options: Options) -> dict[str, Suite]:
     """Load the built-in suites and those of hooks, by name."""
-    dataset = load_dataset(
-        options.dataset,
-        split=options.settings.split,
-        max_per_combo=options.max_per_combo,
-        root=options.root,
-    )
-    own = _flat(config.hook.pytest_awsbench_load_suite(config=config))
+    found: list[Suite] = []
+    if selects(config, DATASET):
+        found.append(
+            load_dataset(
+                options.dataset,
+                split=options.settings.split,
+                max_per_combo=options.max_per_combo,
+                root=options.root,
+            )
+        )
+    if env_wanted(config):
+        found.append(load_env(config, options))
+    found += _flat(config.hook.pytest_awsbench_load_suite(config=config))
     suites: dict[str, Suite] = {}
-    for suite in (dataset, *own):
+    for suite in found:
         if suites.setdefault(suite.name, suite) is not suite:
             raise ConfigError(f"two suites are called {suite.name!r}; rename one")
     return suites
@@ -210,7 +246,12 @@ def prepare_models(
     options: Options, suites: Mapping[str, Suite]
 ) -> dict[str, Prepared]:
     """Find the files of all models of the run, and identify them."""
-    samples = [sample for suite in suites.values() for sample in suite.samples]
+    samples = [
+        sample
+        for suite in suites.values()
+        if not isinstance(suite, EnvSuite)
+        for sample in suite.samples
+    ]
     cache = options.out / "digests.json" if suites else None
     return {
         spec.name: prepare(spec, options.root, samples, cache)
@@ -254,36 +295,48 @@ def open_accounts(
 
 def recorded_answers(
     config: pytest.Config, accounts: Mapping[tuple[str, str], Account]
-) -> dict[tuple[str, str], Mapping[str, Completion]]:
+) -> dict[tuple[str, str], Mapping[str, Answer]]:
     """Return the answers that are kept; a worker got them from the main process."""
     if not hasattr(config, "workerinput"):
         return {key: account.recorded for key, account in accounts.items()}
     return {
         (entry["model"], entry["suite"]): {
-            sample_id: Completion.from_json(row)
-            for sample_id, row in entry["completions"]
+            sample_id: answer_from_json(row) for sample_id, row in entry["completions"]
         }
         for entry in config.workerinput.get("awsbench_recorded", [])
     }
 
 
-def plan_answers(
-    options: Options,
-    prepared: Mapping[str, Prepared],
-    plans: Mapping[str, tuple[Chunk, ...]],
-    recorded: Mapping[tuple[str, str], Mapping[str, Completion]],
-) -> dict[tuple[str, str], Answers]:
-    """Return the way to the answers, for every model and suite."""
+def plan_suites(
+    options: Options, suites: Mapping[str, Suite]
+) -> dict[str, tuple[Chunk, ...]]:
+    """Return what is asked together, for every suite."""
+    settings = options.settings
     return {
-        (model, name): Answers(
-            model,
-            options.decoding(entry.spec),
-            plan,
-            recorded.get((model, name), {}),
-        )
-        for model, entry in prepared.items()
-        for name, plan in plans.items()
+        name: in_order(suite.samples, 2 * settings.live_episodes)
+        if isinstance(suite, EnvSuite)
+        else plan_chunks(suite.samples, settings.chunk_size)
+        for name, suite in suites.items()
     }
+
+
+def ways_to_ask(
+    options: Options,
+    suites: Mapping[str, Suite],
+    prepared: Mapping[str, Prepared],
+    source: EnvSource | None,
+    engine: Engine,
+) -> dict[tuple[str, str], Ask]:
+    """Return how answers are made, for every model and suite."""
+    ways: dict[tuple[str, str], Ask] = {}
+    for model, entry in prepared.items():
+        for name, suite in suites.items():
+            if isinstance(suite, EnvSuite) and source is not None:
+                ask = playing(suite, entry.spec, options, source, engine)
+            else:
+                ask = completing(options.decoding(entry.spec))
+            ways[model, name] = ask
+    return ways
 
 
 def library_versions() -> dict[str, str]:
@@ -297,7 +350,7 @@ def library_versions() -> dict[str, str]:
     return found
 
 
-def _plain(rows: Sequence[tuple[str, Completion]]) -> list[tuple[str, dict[str, Any]]]:
+def _plain(rows: Sequence[tuple[str, Answer]]) -> list[tuple[str, dict[str, Any]]]:
     """Return completions as plain values."""
     return [(sample_id, completion.to_json()) for sample_id, completion in rows]
 

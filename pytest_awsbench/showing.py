@@ -1,16 +1,25 @@
-"""One answer, shown to a person: prompt, target, answer, and their difference."""
+"""One answer, shown to a person: with its prompt and target, or turn by turn."""
 
 import difflib
+from collections.abc import Iterator
 
-from pytest_awsbench.records import Prompt, Sample
+from pytest_awsbench.episodes import Episode, Play, Turn
+from pytest_awsbench.records import Answer, Prompt, Sample
 
 
 WIDTH = 2_000
 """Longest text that is shown in full, characters."""
 
 
-def explain(sample: Sample, text: str) -> str:
-    """Return prompt, target, answer and what differs, for a terminal or a report."""
+def explain(sample: Sample, answer: Answer) -> str:
+    """Return what was asked and what came of it, for a terminal or a report."""
+    if isinstance(answer, Play):
+        return "\n".join([f"task: {_last_user(sample.prompt)}", *_transcripts(answer)])
+    return _compared(sample, answer.text)
+
+
+def _compared(sample: Sample, text: str) -> str:
+    """Return prompt, target, answer and what differs."""
     shown = {
         "prompt": _last_user(sample.prompt),
         "target": sample.target,
@@ -52,3 +61,34 @@ def _indented(text: str) -> str:
     if len(text) > WIDTH:
         text = f"{text[:WIDTH]} … ({len(text):,} characters)"
     return text.strip().replace("\n", "\n        ")
+
+
+def _transcripts(play: Play) -> Iterator[str]:
+    """Yield the lines of every trial."""
+    for number, episode in enumerate(play.episodes, start=1):
+        yield _head(number, len(play.episodes), episode)
+        for index, turn in enumerate(episode.turns, start=1):
+            yield from _turn_lines(index, turn)
+
+
+def _head(number: int, count: int, episode: Episode) -> str:
+    """Return how a trial ended."""
+    name = f"trial {number} of {count}: " if count > 1 else ""
+    how = "complete" if episode.achieved else "incomplete"
+    return (
+        f"{name}{how} after {len(episode.turns)} of at most {episode.cap} turns,"
+        f" reward {episode.reward:.2f}, progress {episode.progress:.2f},"
+        f" {episode.hints} hints"
+    )
+
+
+def _turn_lines(index: int, turn: Turn) -> Iterator[str]:
+    """Yield one turn: what was said, what was sent, what came back."""
+    yield f"{index:3} [{turn.prompt_hash[:8]}] $ {_indented(turn.command)}"
+    if turn.answer.strip() != turn.command:
+        yield f"      answer: {_indented(turn.answer or '(empty)')}"
+    for name, text in (("output", turn.output), ("error", turn.error)):
+        if text.strip():
+            yield f"      {name}: {_indented(text)}"
+    times = f", model {turn.model_s or 0:.2f} s, environment {turn.env_s or 0:.2f} s"
+    yield f"      reward {turn.reward:.2f}, progress {turn.progress:.2f}{times}"

@@ -3,7 +3,7 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from pytest_awsbench.suites.suite import Suite
 
 IGNORE = "# Runs of pytest-awsbench: large, and made anew by every run.\n*\n"
 RUN_FILE = "run.json"
+EPISODES_FILE = "episodes.jsonl"
 
 
 def open_folder(out: Path) -> None:
@@ -41,8 +42,19 @@ def open_folder(out: Path) -> None:
         ) from error
 
 
-def write_run(out: Path, run: Mapping[str, Any], keep: int) -> Path:
+def write_run(
+    out: Path,
+    run: Mapping[str, Any],
+    keep: int,
+    episodes: Iterable[Mapping[str, Any]] = (),
+) -> Path:
     """Write a finished run into a folder of its own, and delete the oldest ones.
+
+    Args:
+        out: the output folder.
+        run: the document.
+        keep: how many runs are kept.
+        episodes: every episode, turn by turn; without any there is no file of them.
 
     Raises:
         StoreError: if it cannot be written.
@@ -54,6 +66,9 @@ def write_run(out: Path, run: Mapping[str, Any], keep: int) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(run, ensure_ascii=False)
         (folder / RUN_FILE).write_text(text + "\n", encoding="utf-8")
+        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in episodes]
+        if lines:
+            (folder / EPISODES_FILE).write_text("".join(lines), encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written: {error}") from error
     prune(out, keep)

@@ -6,6 +6,7 @@ import pytest
 
 from pytest_awsbench.ledger import Account
 from pytest_awsbench.recording import LETTERS, Recorder
+from pytest_awsbench.records import RIGHT
 from pytest_awsbench.session import BenchSession
 from pytest_awsbench.showing import explain
 
@@ -119,8 +120,8 @@ def _explained(account: Account) -> Iterator[str]:
     """Yield every answer that is not exact, with prompt, target and difference."""
     for sample in account.suite.samples:
         result = account.results[sample.id]
-        if result.outcome != "exact":
+        if result.outcome not in RIGHT:
             name = "::".join(("awsbench", *account.key, sample.id))
             letter = LETTERS.get(result.outcome, "x")
             yield f"\n{letter} {result.outcome}  {name}"
-            yield explain(sample, result.completion.text)
+            yield explain(sample, result.completion)

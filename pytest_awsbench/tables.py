@@ -3,10 +3,12 @@
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
+from pytest_awsbench.episodes import Episode, Play
 from pytest_awsbench.gates import Gate, Verdict, p_text
-from pytest_awsbench.judging import judge
+from pytest_awsbench.judging import judge, mean_of
 from pytest_awsbench.ledger import Account, arm_of
-from pytest_awsbench.records import Arm, Result
+from pytest_awsbench.records import Arm, Completion
+from pytest_awsbench.scoring.episodes import WITHIN, conditional
 
 
 TIERS = ("warmup", "beginner", "intermediate", "advanced", "expert")
@@ -26,7 +28,7 @@ def suite_lines(account: Account, flips: int | None) -> Iterator[str]:
         yield from (f"  {verdict.name}: {note}" for note in verdict.notes)
     for by in ("tier", "source"):
         yield from _shares(account, by)
-    yield _lengths(list(account.results.values()))
+    yield from _footer(account)
     yield from _flips(account, flips)
 
 
@@ -38,10 +40,14 @@ def comparison_lines(accounts: Sequence[Account]) -> Iterator[str]:
     heads = ["metric", *names, *(f"{n} - {names[0]}" for n in names[1:])]
     rows = [heads]
     for metric in first.suite.scorers:
+        means = [_mean(account, metric) for account in accounts]
+        if metric in first.suite.numbers:
+            changes = [_signed(_change(mean, means[0])) for mean in means[1:]]
+            rows.append([metric, *map(_number, means), *changes])
+            continue
         gate = Gate(suite=first.suite.name, metric=metric)
         verdicts = [judge(gate, arm, arms[0]) for arm in arms[1:]]
-        shown = [_percent(_mean(account, metric)) for account in accounts]
-        rows.append([metric, *shown, *(_difference(v) for v in verdicts)])
+        rows.append([metric, *map(_percent, means), *map(_difference, verdicts)])
     yield from _aligned(rows)
 
 
@@ -61,9 +67,27 @@ def _rows(account: Account) -> Iterator[list[str]]:
     new = _arm(account)
     old = account.baseline.arm("baseline") if account.baseline else None
     for metric in account.suite.scorers:
-        if metric not in gated:
-            gate = Gate(suite=account.suite.name, metric=metric)
-            yield _row(judge(gate, new, old), gated=False)
+        if metric in gated:
+            continue
+        if metric in account.suite.numbers:
+            yield _number_row(metric, new, old)
+            continue
+        row = _row(
+            judge(Gate(suite=account.suite.name, metric=metric), new, old), gated=False
+        )
+        # The verdict's words are for metrics of which more is better.
+        yield row[: len(HEADS)] if metric in account.suite.lower else row
+
+
+def _number_row(metric: str, new: Arm, old: Arm | None) -> list[str]:
+    """Return a metric that is no share as cells, for orientation."""
+    now, then = (
+        mean_of(arm.items.values(), metric) if arm else None for arm in (new, old)
+    )
+    cells = [metric, _number(now)]
+    return (
+        cells if then is None else [*cells, _number(then), _signed(_change(now, then))]
+    )
 
 
 def _row(verdict: Verdict, *, gated: bool) -> list[str]:
@@ -119,9 +143,54 @@ def _easy_first(name: str) -> int:
     return TIERS.index(name) if name in TIERS else len(TIERS)
 
 
-def _lengths(results: Sequence[Result]) -> str:
+def _footer(account: Account) -> Iterator[str]:
+    """Yield what no item has by itself: lengths of answers, or figures of episodes."""
+    answers = [result.completion for result in account.results.values()]
+    completions = [answer for answer in answers if isinstance(answer, Completion)]
+    episodes = [e for a in answers if isinstance(a, Play) for e in a.episodes]
+    if completions:
+        yield _lengths(completions)
+    if episodes:
+        yield from _episode_lines(account, episodes)
+
+
+def _episode_lines(account: Account, episodes: Sequence[Episode]) -> Iterator[str]:
+    """Yield conditional figures, which are shown and never gated."""
+    found = conditional(episodes)
+    recovery = "/".join(_percent(found[f"recovery_rate@{k}"]) for k in WITHIN)
+    yield (
+        f" of all {len(episodes)} episodes, never gated:"
+        f" reward_std {_number(found['reward_std'])},"
+        f" avg_reward_per_step {_number(found['avg_reward_per_step'])},"
+        f" avg_steps_to_complete {_number(found['avg_steps_to_complete'])},"
+        f" recovery_rate@{'/'.join(map(str, WITHIN))} {recovery}"
+    )
+    again = sum(episode.tries > 1 for episode in episodes)
+    yield (
+        f" mean episode: {fmean(e.tokens for e in episodes):.1f} tokens,"
+        f" {fmean(e.seconds for e in episodes):.2f} s"
+        + (f"; {again} begun again after faults of infrastructure" if again else "")
+    )
+    if account.baseline is not None and _disagree(account):
+        yield (
+            " warning: reward and completion disagree: reward rose, completion did not;"
+            " a level of progress is paid on every step, so dawdling pays"
+        )
+
+
+def _disagree(account: Account) -> bool:
+    """Whether reward rose against the baseline where completion did not."""
+    assert account.baseline is not None  # noqa: S101 - asked only with one
+    new, old = _arm(account), account.baseline.arm("baseline")
+    reward, done = (
+        _change(mean_of(new.items.values(), m), mean_of(old.items.values(), m))
+        for m in ("avg_episode_reward", "completion_rate")
+    )
+    return reward is not None and done is not None and reward > 0 >= done
+
+
+def _lengths(completions: Sequence[Completion]) -> str:
     """Return mean raw length, tokens and latency, and what was cut off."""
-    completions = [result.completion for result in results]
     parts = [f"{fmean(len(c.text) for c in completions):.0f} characters"]
     tokens = [c.tokens for c in completions if c.tokens is not None]
     if tokens:
@@ -178,6 +247,21 @@ def _interval(verdict: Verdict) -> str:
     if verdict.low is None or verdict.high is None:
         return ""
     return f"{100 * verdict.low:+.1f} ... {100 * verdict.high:+.1f}"
+
+
+def _change(new: float | None, old: float | None) -> float | None:
+    """Return a difference of means, where both are known."""
+    return None if new is None or old is None else new - old
+
+
+def _number(value: float | None) -> str:
+    """Return a plain number."""
+    return "-" if value is None else f"{value:.3f}"
+
+
+def _signed(value: float | None) -> str:
+    """Return a difference of plain numbers."""
+    return "" if value is None else f"{value:+.3f}"
 
 
 def _percent(value: float | None) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+import yaml
 from projects import write_answers, write_data, wrong
 
 # Extension modules load once per process, and pytester forgets what a run imported.
@@ -13,6 +14,7 @@ import pytest_awsbench.tables
 pytest_plugins = ["pytester"]
 assert pytest_awsbench.starting
 assert pytest_awsbench.tables
+assert yaml
 
 Run = Callable[..., pytest.RunResult]
 """Run pytest in the project of a test, with a model and more arguments."""

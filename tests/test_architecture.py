@@ -22,23 +22,27 @@ LAYERS = """
     handles
     userprompts collection
     gateitems snapshots
-    session options flags hookspecs
+    session
+    staging
+    options flags hookspecs
     runfile tables
     ledger stores
     naming config
     baselines judging gates
     answering journal engine chunks
-    suites.builtin suites.dataset suites.suite
+    suites.builtin suites.dataset suites.env suites.selecting suites.playing
+    suites.prompting suites.suite
     showing
-    scoring.answers
+    scoring.answers scoring.episodes
+    envs.source envs.embedded envs.catalog envs.schema envs.protocol
     models.loading models.transformers models.replay models.weights
     models.spec
     hub
-    records errors
+    records episodes errors
 """
 
 #: Folders whose modules may import each other freely.
-FOLDERS = ("demo", "scoring", "stats", "models", "suites")
+FOLDERS = ("demo", "scoring", "stats", "models", "suites", "envs")
 SHELL = {
     "plugin",
     "starting",
@@ -53,6 +57,7 @@ SHELL = {
     "gateitems",
     "snapshots",
     "session",
+    "staging",
     "options",
     "flags",
     "hookspecs",

@@ -4,7 +4,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from pytest_awsbench.records import Completion, Sample, StopReason
+from pytest_awsbench.episodes import StopReason
+from pytest_awsbench.records import Completion, Sample
 from pytest_awsbench.scoring.answers import (
     METRIC_VERSIONS,
     METRICS,

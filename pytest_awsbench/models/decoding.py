@@ -15,7 +15,7 @@ import torch
 from transformers import DynamicCache, GenerationConfig
 from transformers.cache_utils import DynamicLayer
 
-from pytest_awsbench.records import StopReason
+from pytest_awsbench.episodes import StopReason
 
 
 LOOP_NEEDS = {"position_ids", "logits_to_keep", "past_key_values"}

@@ -6,12 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
 
+from pytest_awsbench.episodes import StopReason
 from pytest_awsbench.errors import DataError
 from pytest_awsbench.records import (
     Completion,
     Message,
     Sample,
-    StopReason,
     prompt_hash,
 )
 

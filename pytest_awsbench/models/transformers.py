@@ -107,6 +107,11 @@ class TransformersModel:
                 f" {roles}: {error}; set chat_template to one that takes them"
             ) from error
 
+    def fits(self, prompt: Prompt, decoding: Decoding) -> bool:
+        """Whether a prompt leaves room in the context for a whole answer."""
+        ids = self.tokenizer(self.chat(prompt), add_special_tokens=False)["input_ids"]
+        return len(ids) + decoding.max_new_tokens <= self.context
+
     def generate(
         self, prompts: Sequence[Prompt], decoding: Decoding
     ) -> list[Completion]:

@@ -3,9 +3,17 @@
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, Self
+from typing import Any, Protocol, Self
 
-from pytest_awsbench.records import Completion, DataCard, Result, Sample, Score
+from pytest_awsbench.episodes import Play
+from pytest_awsbench.records import (
+    Answer,
+    Completion,
+    DataCard,
+    Result,
+    Sample,
+    Score,
+)
 from pytest_awsbench.scoring import answers
 from pytest_awsbench.scoring.answers import Scorer
 
@@ -38,6 +46,12 @@ class Suite:
     primary: str = "exact_match"
     """The metric that is gated where no gate is configured."""
     outcome: Outcome = answers.outcome
+    numbers: frozenset[str] = frozenset()
+    """Metrics that are no shares: shown as plain numbers."""
+    lower: frozenset[str] = frozenset()
+    """Metrics of which less is better."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What else an answer depends on, as plain values: part of its identity."""
     warnings: tuple[str, ...] = ()
 
     @classmethod
@@ -70,9 +84,11 @@ class Suite:
         )
 
     def score(
-        self, sample: Sample, completion: Completion, extra: Sequence[Score] = ()
+        self, sample: Sample, completion: Answer, extra: Sequence[Score] = ()
     ) -> Result:
         """Score one answer; `extra` holds the scores of other scorers."""
+        if isinstance(completion, Play):
+            raise TypeError(f"suite {self.name} asks for one answer, not for episodes")
         scores = {
             metric: scorer(sample, completion).value
             for metric, scorer in self.scorers.items()

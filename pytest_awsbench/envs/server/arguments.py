@@ -1,0 +1,92 @@
+"""What of a command is dropped or refused before it reaches the CLI."""
+
+import shlex
+from collections.abc import Mapping
+
+from pytest_awsbench.envs.server.universe import Ran
+
+
+REFUSED = 252
+"""Exit status of a command that this environment does not run."""
+MOST_INSTANCES = 20
+FLAGS = frozenset({
+    "--debug",
+    "--no-cli-pager",
+    "--no-cli-auto-prompt",
+    "--cli-auto-prompt",
+    "--no-verify-ssl",
+})
+"""Dropped: without effect here, or of another version of the CLI."""
+VALUED = frozenset({"--cli-binary-format", "--endpoint-url", "--ca-bundle"})
+"""Dropped with their values: nothing is reached by network, wherever it points."""
+REASONS: Mapping[str, str] = {
+    "configure": "region and credentials are set",
+    "history": "no history is kept",
+    "ssm start-session": "it opens a session on a machine",
+    "ecs execute-command": "it opens a session on a machine",
+    "emr ssh": "it opens a session on a machine",
+    "emr put": "it copies files to a machine",
+    "emr get": "it copies files from a machine",
+    "emr socks": "it opens a session on a machine",
+    "ec2-instance-connect ssh": "it opens a session on a machine",
+    "ec2-instance-connect open-tunnel": "it opens a session on a machine",
+    "codeartifact login": "it configures programs of the host",
+    "eks update-kubeconfig": "it configures programs of the host",
+    "cloudformation package": "it reads folders of the host",
+    "cloudformation deploy": "it reads folders of the host; use create-stack",
+    "deploy push": "it reads folders of the host",
+    "deploy install": "it changes the host",
+    "deploy uninstall": "it changes the host",
+    "deploy register": "it changes the host",
+    "gamelift upload-build": "it reads folders of the host",
+    "logs start-live-tail": "it never ends",
+}
+
+
+def prepared(command: str) -> list[str] | Ran:
+    """Return the arguments of a command, without ``aws``; or what refuses it."""
+    try:
+        words = shlex.split(command)
+    except ValueError as error:
+        return Ran(REFUSED, "", str(error))
+    if not words or words[0] != "aws":
+        return Ran(REFUSED, "", "Only AWS CLI commands (starting with 'aws') run here.")
+    arguments = _without_noise(words[1:])
+    why = _refusal(arguments)
+    return Ran(REFUSED, "", f"\naws: error: {why}\n") if why else arguments
+
+
+def _without_noise(words: list[str]) -> list[str]:
+    """Drop options that have no effect here."""
+    kept, skip = [], False
+    for word in words:
+        name, _, value = word.partition("=")
+        if skip:
+            skip = False
+        elif name in VALUED:
+            skip = not value
+        elif word not in FLAGS:
+            kept.append(word)
+    return kept
+
+
+def _refusal(words: list[str]) -> str:
+    """Say why a command does not run here; empty where it does."""
+    names = [word for word in words if not word.startswith("-")]
+    for prefix in (" ".join(names[:1]), " ".join(names[:2])):
+        if prefix in REASONS:
+            return f"{prefix} is not available in this environment: {REASONS[prefix]}"
+    if names[:2] == ["ec2", "run-instances"] and _count(words) > MOST_INSTANCES:
+        return f"--count: at most {MOST_INSTANCES} instances at once"
+    return ""
+
+
+def _count(words: list[str]) -> int:
+    """Return how many instances a command asks for."""
+    for n, word in enumerate(words):
+        name, _, value = word.partition("=")
+        if name == "--count":
+            text = value or (words[n + 1] if n + 1 < len(words) else "")
+            last = text.rpartition(":")[2]
+            return int(last) if last.isdecimal() else 0
+    return 0

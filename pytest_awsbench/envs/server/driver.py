@@ -1,0 +1,157 @@
+"""The AWS CLI in process: a fresh session per command, on parts that are loaded once.
+
+awscli must be imported before moto: it brings a botocore of its own under that name.
+"""
+
+import copy
+import io
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import awscli.clidriver as cli
+import awscli.help
+import awscli.paramfile
+from awscli import EnvironmentVariables
+from awscli.bcdoc.textwriter import TextWriter
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.httpsession import URLLib3Session
+from botocore.session import Session
+from docutils.core import publish_string
+
+from pytest_awsbench.envs.server.universe import Ran
+
+
+MAX_OUTPUT = 1_000_000
+"""Characters of output that are kept."""
+LIMIT_S = 5.0
+"""Seconds that a command may take."""
+TIMED_OUT = 124
+
+Answer = Callable[[AWSPreparedRequest], AWSResponse]
+"""The emulator: answers a signed request."""
+
+
+class Late(BaseException):  # noqa: N818 - no error of the CLI, which would catch it
+    """A command took too long."""
+
+
+class Driver:
+    """Runs commands; nothing of one is left for the next."""
+
+    def __init__(self, answer: Answer) -> None:
+        _tame()
+        driver = cli.create_clidriver()
+        self._session = driver.session
+        self._events = self._session._original_handler  # noqa: SLF001 - no public way
+        self._events.register_first(
+            "before-send", lambda request, **_: answer(request)
+        )
+        self._parts = {
+            name: self._session.get_component(name)
+            for name in ("data_loader", "endpoint_resolver")
+        }
+
+    def on(self, event: str, handler: Callable[..., Any]) -> None:
+        """Have a handler called in every command."""
+        self._events.register(event, handler)
+
+    def run(self, arguments: Sequence[str]) -> Ran:
+        """Run a command, given without ``aws``."""
+        with _streams() as (output, error):
+            try:
+                with _limited():
+                    code = self._driver().main(list(arguments))
+            except SystemExit as stop:
+                code = stop.code if isinstance(stop.code, int) else 1
+            except Late:
+                return Ran(TIMED_OUT, "", f"Command timed out after {LIMIT_S:.0f}s")
+            return Ran(int(code or 0), _text(output), _text(error))
+
+    def _driver(self) -> Any:  # noqa: ANN401 - of awscli
+        """Return a driver with a session of its own."""
+        session = Session(
+            EnvironmentVariables, copy.copy(self._events), include_builtin_handlers=False
+        )
+        for name, part in self._parts.items():
+            session.register_component(name, part)
+        session.set_credentials("AKIAIOSFODNN7EXAMPLE", "test")
+        session.user_agent_name = "aws-cli"
+        return cli.CLIDriver(session=session)
+
+
+class PlainHelp:
+    """Writes help as plain text: no pager, no typesetting program."""
+
+    def render(self, contents: bytes) -> None:
+        """Write a page."""
+        text = publish_string(contents, writer=TextWriter())
+        sys.stdout.write(text.decode() if isinstance(text, bytes) else text)
+
+
+def _tame() -> None:
+    """Take from the CLI what reaches outside of it."""
+    sys.argv[:] = ["aws"]
+    awscli.help.get_renderer = PlainHelp
+    # Values such as http://… are text, and $NAME in a file's name is not expanded.
+    awscli.paramfile.REMOTE_PREFIX_MAP.clear()
+    awscli.paramfile.os = _NoExpansion()
+    URLLib3Session.send = _no_network
+
+
+class _NoExpansion:
+    """Stands for `os` where the CLI reads files: names are what they are."""
+
+    path = type(
+        "path", (), {"expandvars": staticmethod(str), "expanduser": staticmethod(str)}
+    )
+
+    def __getattr__(self, name: str) -> Any:  # noqa: ANN401 - any of os
+        return getattr(os, name)
+
+
+def _no_network(self: Any, request: Any) -> Any:  # noqa: ANN401 - of botocore
+    """Refuse a request that the emulator did not answer."""
+    del self
+    raise ConnectionError(f"no network here: {request.url}")
+
+
+@contextmanager
+def _streams() -> Iterator[tuple[io.TextIOWrapper, io.TextIOWrapper]]:
+    """Stand in for the standard streams; the input is empty."""
+    old = sys.stdin, sys.stdout, sys.stderr
+    fresh = [io.TextIOWrapper(io.BytesIO(), "utf-8", "replace") for _ in range(3)]
+    sys.stdin, sys.stdout, sys.stderr = fresh
+    try:
+        yield fresh[1], fresh[2]
+    finally:
+        sys.stdin, sys.stdout, sys.stderr = old
+
+
+@contextmanager
+def _limited() -> Iterator[None]:
+    """Stop what takes too long."""
+
+    def late(*_: object) -> None:
+        raise Late
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def _text(stream: io.TextIOWrapper) -> str:
+    """Return what was written, up to a bound."""
+    stream.flush()
+    buffer: Any = stream.buffer
+    text = str(buffer.getvalue()[: 4 * MAX_OUTPUT].decode("utf-8", "replace"))
+    if len(text) > MAX_OUTPUT:
+        return f"{text[:MAX_OUTPUT]}\n… (cut: over {MAX_OUTPUT:,} characters)\n"
+    return text

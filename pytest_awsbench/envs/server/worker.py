@@ -1,0 +1,158 @@
+"""The worker process: runs commands of many sessions, one at a time.
+
+JSON lines over stdin and stdout: ``{"do": "open", "id": 1, "seed": 7}``, likewise
+``reset`` and ``close``; ``{"do": "run", "id": 1, "command": "aws …"}`` is answered with
+``code``, ``output`` and ``error``, all others with ``{}``. It ends with its input.
+"""
+
+import json
+import os
+import shutil
+import sys
+import tempfile
+import traceback
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+# The order matters: awscli brings the botocore that moto shall use.
+from pytest_awsbench.envs.server.driver import Driver  # isort: skip
+from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
+
+from pytest_awsbench.envs.server.arguments import prepared
+from pytest_awsbench.envs.server.clock import Clock, no_waiting
+from pytest_awsbench.envs.server.guard import Guard, limit_resources
+from pytest_awsbench.envs.server.universe import Ran
+from pytest_awsbench.envs.server.worlds import World, Worlds, settle
+
+
+WARM = (
+    "s3 mb s3://warm",
+    "s3api list-buckets",
+    "dynamodb list-tables",
+    "iam list-roles",
+    "lambda list-functions",
+    "sqs list-queues",
+    "sns list-topics",
+    "ec2 describe-vpcs",
+    "ssm describe-parameters",
+    "secretsmanager list-secrets",
+    "logs describe-log-groups",
+    "kms list-keys",
+    "ecs list-clusters",
+    "rds describe-db-instances",
+    "cloudformation list-stacks",
+    "events list-rules",
+    "sts get-caller-identity",
+)
+"""What is run once before the first session, so that none waits for imports."""
+
+
+@dataclass(slots=True)
+class Lane:
+    """One session: its account, its time, its files."""
+
+    clock: Clock
+    scratch: Path
+    world: World = field(default_factory=World)
+
+
+class Worker:
+    """Runs the commands of its sessions."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._worlds = Worlds()
+        self._guard = Guard()
+        self._lanes: dict[int, Lane] = {}
+        self._emulator = BotocoreStubber()
+        self._driver = Driver(self._answer)
+        self._driver.on("before-parameter-build.sqs.ReceiveMessage", no_waiting)
+
+    def warm_up(self) -> None:
+        """Load what most commands need."""
+        self.open(0, 0)
+        for command in WARM:
+            self.run(0, f"aws {command}")
+        self.close(0)
+        settle()
+
+    def open(self, session: int, seed: int) -> None:
+        """Begin a session in an empty account."""
+        scratch = self._folder / f"session-{session}"
+        scratch.mkdir()
+        self._lanes[session] = Lane(Clock(seed), scratch)
+
+    def reset(self, session: int, seed: int) -> None:
+        """Empty an account, and begin its time anew."""
+        lane = self._lanes[session]
+        self._worlds.wipe(lane.world)
+        lane.clock = Clock(seed)
+        shutil.rmtree(lane.scratch)
+        lane.scratch.mkdir()
+
+    def close(self, session: int) -> None:
+        """End a session."""
+        lane = self._lanes.pop(session)
+        self._worlds.wipe(lane.world)
+        shutil.rmtree(lane.scratch, ignore_errors=True)
+
+    def run(self, session: int, command: str) -> Ran:
+        """Run a command in a session."""
+        arguments = prepared(command)
+        if isinstance(arguments, Ran):
+            return arguments
+        lane = self._lanes[session]
+        self._worlds.activate(lane.world)
+        os.chdir(lane.scratch)
+        try:
+            with lane.clock.running(), self._guard.armed(lane.scratch):
+                return self._driver.run(arguments)
+        finally:
+            os.chdir(self._folder)
+
+    def _answer(self, request: AWSPreparedRequest) -> AWSResponse:
+        """Answer a request from the active account; nothing leaves the process."""
+        try:
+            found = self._emulator.process_request(request)
+        except Exception as error:  # noqa: BLE001 - the emulator's own defects
+            # As the service would say it; a bare repr would tell the model nothing.
+            detail = traceback.format_exception_only(error)[-1].strip()
+            found = (500, {}, json.dumps({"__type": "InternalFailure", "message": detail}))
+        status, headers, body = found or (404, {}, "Not found")
+        return AWSResponse(request.url, status, headers, MockRawResponse(body))
+
+
+def handle(worker: Worker, asked: dict[str, Any]) -> dict[str, Any]:
+    """Do what one line asks."""
+    match asked["do"]:
+        case "run":
+            return asdict(worker.run(asked["id"], asked["command"]))
+        case "open":
+            worker.open(asked["id"], asked["seed"])
+        case "reset":
+            worker.reset(asked["id"], asked["seed"])
+        case "close":
+            worker.close(asked["id"])
+    return {}
+
+
+def main() -> None:
+    """Answer lines until there are no more."""
+    # What libraries print must not get between our lines.
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    with tempfile.TemporaryDirectory(prefix="awsbench-") as name:
+        os.chdir(name)
+        worker = Worker(Path(name).resolve())
+        worker.warm_up()
+        limit_resources()
+        for line in iter(sys.stdin.readline, ""):
+            answers.write(json.dumps(handle(worker, json.loads(line))) + "\n")
+            answers.flush()
+        os.chdir("/")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,105 @@
+"""Isolated accounts in one process: each session owns a set of moto's containers.
+
+moto keeps everything in dictionaries that are global. A world is what they hold for one
+session; activating it puts that in their place. All worlds are account 000000000000, in
+which S3 names, unlike accounts of moto itself, do not meet.
+"""
+
+import copy
+import gc
+from typing import Any
+
+from moto.core.base_backend import BackendDict
+from moto.core.config import default_user_config
+from moto.core.model_instances import reset_model_data
+from moto.iam.models import IAMBackend
+
+
+OWN = {"backend", "service_name", "_use_boto3_regions", "_additional_regions", "_id"}
+"""What a container is, rather than what it holds."""
+
+Held = dict[Any, tuple[dict[str, Any], dict[str, Any]]]
+"""Container → its content, and what else hangs on it."""
+
+
+class World:
+    """What all containers hold for one session."""
+
+    def __init__(self) -> None:
+        self.held: Held = {}
+
+
+class Worlds:
+    """Which world is active."""
+
+    def __init__(self) -> None:
+        _configure()
+        self._active = World()
+
+    def activate(self, world: World) -> None:
+        """Put a world in place; the other one keeps what it held."""
+        if world is self._active:
+            return
+        self._active.held = _taken_out()
+        _put_in(world.held)
+        world.held = {}
+        self._active = world
+
+    def wipe(self, world: World) -> None:
+        """Empty a world."""
+        if world is self._active:
+            _taken_out()
+            reset_model_data()
+        world.held = {}
+
+
+def _taken_out() -> Held:
+    """Empty all containers, and return what they held."""
+    held: Held = {}
+    for container in list(BackendDict._instances):  # noqa: SLF001 - moto has no other way
+        extra = {
+            name: value
+            for name, value in vars(container).items()
+            if name not in OWN and isinstance(value, dict | list | set)
+        }
+        held[container] = dict(container.items()), extra
+        container.clear()
+        for name, value in extra.items():
+            setattr(container, name, type(value)())
+    BackendDict._instances.clear()  # noqa: SLF001
+    return held
+
+
+def _put_in(held: Held) -> None:
+    """Fill containers with what they held."""
+    for container, (content, extra) in held.items():
+        container.update(content)
+        for name, value in extra.items():
+            setattr(container, name, value)
+        BackendDict._instances.append(container)  # noqa: SLF001
+
+
+def _configure() -> None:
+    """Have moto run no program, and know AWS's managed policies at little cost."""
+    for service in ("lambda", "batch"):
+        default_user_config[service] = {"use_docker": False}  # type: ignore[literal-required]
+    default_user_config["iam"] = {"load_aws_managed_policies": True}
+    parsed: list[Any] = []
+    original = IAMBackend._init_aws_policies  # noqa: SLF001
+
+    def managed(self: IAMBackend) -> list[Any]:
+        """Copy policies that are parsed once; each account counts attachments."""
+        if self.partition != "aws":
+            return original(self)
+        if not parsed:
+            parsed.extend(original(self))
+        return [copy.copy(policy) for policy in parsed]
+
+    IAMBackend._init_aws_policies = managed  # type: ignore[method-assign]  # noqa: SLF001
+
+
+def settle() -> None:
+    """Leave what was loaded so far out of garbage collection: it is large, and stays."""
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 100)
