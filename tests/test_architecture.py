@@ -34,7 +34,9 @@ LAYERS = """
     suites.prompting suites.suite
     showing
     scoring.answers scoring.episodes
-    envs.source envs.embedded envs.catalog envs.schema envs.protocol
+    envs.source envs.embedded envs.catalog
+    envs.preflight envs.client envs.sockets envs.reaching envs.outages envs.frames
+    envs.urls envs.schema envs.protocol envs.server.universe
     models.loading models.transformers models.replay models.weights
     models.spec
     hub

@@ -72,7 +72,7 @@ def _entries(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
         ) from error
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     try:
-        entries = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506
+        entries: object = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise DataError(f"{file}: cannot be read as YAML: {error}") from error
     if not isinstance(entries, list):
@@ -96,7 +96,7 @@ def _task(where: str, entry: Mapping[str, Any], tier: str | None) -> Task:
     try:
         return Task.model_validate({**({"difficulty": tier} if tier else {}), **entry})
     except ValidationError as error:
-        first = dict(error.errors()[0])
+        first: dict[str, Any] = dict(error.errors()[0])
         key = ".".join(str(part) for part in first["loc"])
         what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
         raise DataError(f"{where}: {key}: {what}") from error

@@ -36,9 +36,9 @@ class Clock:
         before = random.getstate()
         random.setstate(self._general)
         mock_random.setstate(self._ids)
-        uuid.uuid4 = mock_random.uuid4  # type: ignore[assignment]
+        uuid.uuid4 = mock_random.uuid4
         with time_machine.travel(self._now, tick=False) as traveller:
-            time.sleep = traveller.shift  # type: ignore[assignment]
+            time.sleep = traveller.shift
             try:
                 yield
             finally:
@@ -50,7 +50,7 @@ class Clock:
                 random.setstate(before)
 
 
-def no_waiting(params: dict[str, Any], **_: Any) -> None:
+def no_waiting(params: dict[str, Any], **_: object) -> None:
     """Keep a long poll from waiting: nothing arrives while it does."""
     if "WaitTimeSeconds" in params:
         params["WaitTimeSeconds"] = 0

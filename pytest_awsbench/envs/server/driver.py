@@ -35,7 +35,7 @@ Answer = Callable[[AWSPreparedRequest], AWSResponse]
 """The emulator: answers a signed request."""
 
 
-class Late(BaseException):  # noqa: N818 - no error of the CLI, which would catch it
+class Late(BaseException):
     """A command took too long."""
 
 
@@ -47,9 +47,7 @@ class Driver:
         driver = cli.create_clidriver()
         self._session = driver.session
         self._events = self._session._original_handler  # noqa: SLF001 - no public way
-        self._events.register_first(
-            "before-send", lambda request, **_: answer(request)
-        )
+        self._events.register_first("before-send", lambda request, **_: answer(request))
         self._parts = {
             name: self._session.get_component(name)
             for name in ("data_loader", "endpoint_resolver")
@@ -74,7 +72,9 @@ class Driver:
     def _driver(self) -> Any:  # noqa: ANN401 - of awscli
         """Return a driver with a session of its own."""
         session = Session(
-            EnvironmentVariables, copy.copy(self._events), include_builtin_handlers=False
+            EnvironmentVariables,
+            copy.copy(self._events),
+            include_builtin_handlers=False,
         )
         for name, part in self._parts.items():
             session.register_component(name, part)

@@ -23,7 +23,7 @@ READABLE = tuple({
         sys.prefix,
         sys.base_prefix,
         # Where the package itself is installed.
-        Path(__file__).parents[3],
+        str(Path(__file__).parents[3]),
     )
 })
 HARMLESS = frozenset({os.devnull, "/dev/urandom"})
@@ -65,7 +65,9 @@ Rule = Callable[[str, tuple[Any, ...]], None]
 def _never(scratch: str, arguments: tuple[Any, ...]) -> None:
     """Deny."""
     del scratch
-    raise PermissionError(errno.EACCES, "not possible in this environment", str(arguments[:1]))
+    raise PermissionError(
+        errno.EACCES, "not possible in this environment", str(arguments[:1])
+    )
 
 
 def _opened(scratch: str, arguments: tuple[Any, ...]) -> None:
@@ -115,7 +117,6 @@ RULES: Mapping[str, Rule] = MappingProxyType({
     "os.listdir": _listed,
     "os.scandir": _listed,
     "os.walk": _listed,
-    "glob.glob": lambda scratch, arguments: None,
     **dict.fromkeys(
         (
             "os.remove",

@@ -15,6 +15,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+
 # The order matters: awscli brings the botocore that moto shall use.
 from pytest_awsbench.envs.server.driver import Driver  # isort: skip
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
@@ -119,7 +120,11 @@ class Worker:
         except Exception as error:  # noqa: BLE001 - the emulator's own defects
             # As the service would say it; a bare repr would tell the model nothing.
             detail = traceback.format_exception_only(error)[-1].strip()
-            found = (500, {}, json.dumps({"__type": "InternalFailure", "message": detail}))
+            found = (
+                500,
+                {},
+                json.dumps({"__type": "InternalFailure", "message": detail}),
+            )
         status, headers, body = found or (404, {}, "Not found")
         return AWSResponse(request.url, status, headers, MockRawResponse(body))
 

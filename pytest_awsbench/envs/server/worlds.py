@@ -82,7 +82,7 @@ def _put_in(held: Held) -> None:
 def _configure() -> None:
     """Have moto run no program, and know AWS's managed policies at little cost."""
     for service in ("lambda", "batch"):
-        default_user_config[service] = {"use_docker": False}  # type: ignore[literal-required]
+        default_user_config[service] = {"use_docker": False}
     default_user_config["iam"] = {"load_aws_managed_policies": True}
     parsed: list[Any] = []
     original = IAMBackend._init_aws_policies  # noqa: SLF001
@@ -90,16 +90,16 @@ def _configure() -> None:
     def managed(self: IAMBackend) -> list[Any]:
         """Copy policies that are parsed once; each account counts attachments."""
         if self.partition != "aws":
-            return original(self)
+            return list(original(self))
         if not parsed:
             parsed.extend(original(self))
         return [copy.copy(policy) for policy in parsed]
 
-    IAMBackend._init_aws_policies = managed  # type: ignore[method-assign]  # noqa: SLF001
+    IAMBackend._init_aws_policies = managed  # noqa: SLF001
 
 
 def settle() -> None:
-    """Leave what was loaded so far out of garbage collection: it is large, and stays."""
+    """Leave what is loaded by now out of garbage collection: it is large, and stays."""
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 100)
