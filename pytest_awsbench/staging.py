@@ -12,6 +12,7 @@ from pytest_awsbench.demo.rows import SYSTEM
 from pytest_awsbench.engine import Engine, attempt
 from pytest_awsbench.envs.embedded import EmbeddedServer
 from pytest_awsbench.envs.source import EnvSource
+from pytest_awsbench.envs.urls import exposure
 from pytest_awsbench.models.spec import Model, ModelSpec
 from pytest_awsbench.options import BUILTIN, Options
 from pytest_awsbench.suites.builtin import load_dataset
@@ -51,12 +52,17 @@ def load_env(config: pytest.Config, options: Options) -> EnvSuite:
     if chosen.source == BUILTIN:
         clusters = {t.task_id: cluster_of(t) for t in chosen.tasks}
     return env_suite(
-        chosen.tasks,
-        source=chosen.source,
+        chosen,
         clusters=clusters,
-        subset=chosen.subset,
         settings=_identity(config, options),
+        warnings=_exposed(options),
     )
+
+
+def _exposed(options: Options) -> tuple[str, ...]:
+    """Say that others may read along on the way to an environment."""
+    warning = exposure(options.env_url) if options.env_url else ""
+    return (warning,) if warning else ()
 
 
 def source_of(config: pytest.Config, options: Options) -> EnvSource:

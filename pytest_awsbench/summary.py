@@ -47,12 +47,13 @@ class Summary:
     def _header(self, account: Account) -> str:
         """Say who answers what, compared with what."""
         model, data = account.model, account.suite.data
+        items, clusters = account.suite.counted
         subset = f", {data.subset}" if data.subset else ""
         line = (
             f"awsbench: model {model.name} = {model.description}"
             f" (weights {model.digest[:8]})"
-            f" | {account.suite.name} {data.name} ({data.samples} prompts,"
-            f" {data.tasks} tasks{subset}, {data.digest[:8]})"
+            f" | {account.suite.name} {data.name} ({data.samples} {items},"
+            f" {data.tasks} {clusters}{subset}, {data.digest[:8]})"
             f" | {self._baseline(account)}"
         )
         return "\n".join([line, *(f"  warning: {w}" for w in account.suite.warnings)])

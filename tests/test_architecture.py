@@ -25,6 +25,7 @@ LAYERS = """
     session
     staging
     options flags hookspecs
+    cli
     runfile tables
     ledger stores
     naming config

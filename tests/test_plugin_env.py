@@ -264,7 +264,7 @@ def test_bad_flags(toy: pytest.Pytester, arguments: list[str], words: str) -> No
     [
         (
             '[[tool.awsbench.gates]]\nsuite = "env"\nmetric = "avg_steps_to_complete"',
-            "'avg_steps_to_complete' is shown, but cannot be gated*completed episodes only*",
+            "*is shown, but cannot be gated*mean over completed episodes only*",
         ),
         (
             '[[tool.awsbench.gates]]\nsuite = "env"\nmetric = "avg_steps"',

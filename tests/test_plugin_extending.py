@@ -6,6 +6,10 @@ from pathlib import Path
 import pytest
 from projects import write_jsonl
 
+from pytest_awsbench import Observation
+from pytest_awsbench.demo.rows import SYSTEM
+from pytest_awsbench.suites.prompting import SftAdapter
+
 
 EXAMPLES = Path(__file__).parent / "examples"
 DOCS = Path(__file__).parents[1] / "docs" / "extending.md"
@@ -170,3 +174,21 @@ def test_generate_asks_now(project: pytest.Pytester) -> None:
     )
 
     result.assert_outcomes(passed=1)
+
+
+def test_own_environment(pytester: pytest.Pytester) -> None:
+    """Anything that resets and steps is played."""
+    use(pytester, "env")
+    tasks = [{"task_id": 1, "description": "Please say amber"}]
+    (pytester.path / "warmup.yaml").write_text(json.dumps(tasks))
+    first = SftAdapter(SYSTEM).prompt(
+        "Please say amber", Observation(output="say it"), []
+    )
+    row = {"prompt": first[-1].content, "completion": "aws say amber"}
+    write_jsonl(pytester.path / "own.jsonl", [row])
+
+    result = pytester.runpytest(
+        "--awsbench-model=replay:own.jsonl", "-m", "env", "--awsbench-tasks=warmup.yaml"
+    )
+
+    assert result.parseoutcomes() == {"complete": 1, "skipped": 1}

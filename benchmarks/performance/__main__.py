@@ -1,17 +1,19 @@
 """Measure everything that docs/performance.md claims: python -m benchmarks.performance.
 
-Prints a table and writes docs/performance.json. Ratios are taken within one round;
-the machine may be shared.
+Prints a table and writes docs/performance.json; with names of parts, prints these.
+Ratios are taken within one round; the machine may be shared.
 """
 
 import json
 import os
 import platform
+import sys
 from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.performance.environment import measure_environment
 from benchmarks.performance.generation import measure_generation
 from benchmarks.performance.overhead import measure_overhead, measure_unused
 from benchmarks.performance.process import measure_process
@@ -25,6 +27,7 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "unused": measure_unused,
     "scoring": measure_scoring,
     "statistics": measure_statistics,
+    "environment": measure_environment,
 }
 
 
@@ -38,10 +41,12 @@ def main() -> None:
             **{name: version(name) for name in ("torch", "transformers", "pytest")},
         }
     }
-    for name, measure in PARTS.items():
-        found[name] = measure()
+    for name in sys.argv[1:] or PARTS:
+        found[name] = PARTS[name]()
         for what, value in found[name].items():
             print(f"{name:12} {what:40} {value}", flush=True)
+    if sys.argv[1:]:
+        return
     path = Path(__file__).parents[2] / "docs" / "performance.json"
     path.write_text(json.dumps(found, indent=2) + "\n")
 

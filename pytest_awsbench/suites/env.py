@@ -10,6 +10,7 @@ from pytest_awsbench.envs.schema import TIERS, Task
 from pytest_awsbench.episodes import Play
 from pytest_awsbench.records import Answer, Message, Result, Sample, Score
 from pytest_awsbench.scoring import episodes as scoring
+from pytest_awsbench.suites.selecting import Selection
 from pytest_awsbench.suites.suite import Suite, data_card
 
 
@@ -42,23 +43,22 @@ class EnvSuite(Suite):
 
 
 def env_suite(
-    tasks: Sequence[Task],
+    chosen: Selection,
     *,
-    source: str,
     clusters: Mapping[int, str],
-    subset: str = "",
     settings: Mapping[str, Any],
+    warnings: tuple[str, ...] = (),
 ) -> EnvSuite:
     """Return tasks as a suite, easy ones first.
 
     Args:
-        tasks: in the order of their files.
-        source: where they come from, as reports name it.
+        chosen: the tasks, in the order of their files.
         clusters: task id → what it has in common with others; default: itself.
-        subset: how a declared subset was taken.
         settings: what an episode depends on besides its task.
+        warnings: what a report must say.
 
     """
+    tasks = chosen.tasks
     ordered = sorted(tasks, key=lambda task: TIERS.index(task.difficulty))
     plain = {_name(task): task.model_dump(mode="json") for task in ordered}
     samples = tuple(
@@ -67,13 +67,15 @@ def env_suite(
     return EnvSuite(
         name=NAME,
         samples=samples,
-        data=data_card(source, samples, subset),
+        data=data_card(chosen.source, samples, chosen.subset),
         scorers=dict.fromkeys(scoring.METRICS, _unused),
         versions=scoring.VERSIONS,
         primary="completion_rate",
+        counted=("tasks", "templates"),
         numbers=scoring.NUMBERS,
         lower=scoring.LOWER,
         settings=settings,
+        warnings=warnings,
         tasks=plain,
     )
 

@@ -46,6 +46,8 @@ class Suite:
     primary: str = "exact_match"
     """The metric that is gated where no gate is configured."""
     outcome: Outcome = answers.outcome
+    counted: tuple[str, str] = ("prompts", "tasks")
+    """What its items and their clusters are called."""
     numbers: frozenset[str] = frozenset()
     """Metrics that are no shares: shown as plain numbers."""
     lower: frozenset[str] = frozenset()

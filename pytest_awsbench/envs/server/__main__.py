@@ -17,6 +17,20 @@ from pytest_awsbench.envs.catalog import builtin_tasks, load_tasks
 from pytest_awsbench.envs.server.pool import Pool
 
 
+EXAMPLE = """
+Play it from a test run:
+
+    pytest --awsbench-model=sft -m env --awsbench-env-url={url}
+
+or from a training loop:
+
+    from openenv.core.generic_client import GenericEnvClient
+    with GenericEnvClient(base_url="{url}").sync() as env:
+        env.reset()
+        env.step({{"command": "aws s3 ls"}})
+
+Stop it with Ctrl-C.
+"""
 LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
@@ -78,6 +92,8 @@ def _serve(
         host, port = listener.getsockname()[:2]
         ready = {"url": f"http://{host}:{port}", "pid": os.getpid()}
         sys.stdout.write(json.dumps(ready) + "\n")
+        if not options.with_parent:
+            sys.stdout.write(EXAMPLE.format(url=ready["url"]))
         sys.stdout.flush()
         server.run(sockets=[listener])
     finally:

@@ -1,0 +1,206 @@
+"""Sessions: isolated, the same for the same seed, and alive when workers are not."""
+
+import os
+import signal
+from collections.abc import Iterator
+
+import psutil
+import pytest
+
+
+pytest.importorskip("moto")
+pytest.importorskip("awscli")
+
+from pytest_awsbench.envs.server.pool import Pool
+
+
+pytestmark = pytest.mark.live
+
+SCRIPT = (
+    "aws s3 mb s3://same",
+    "aws sqs create-queue --queue-name same",
+    "aws iam create-role --role-name same --assume-role-policy-document '{}'",
+    "aws ec2 create-vpc --cidr-block 10.0.0.0/16",
+    "aws secretsmanager create-secret --name same --secret-string s",
+    "aws dynamodb create-table --table-name same --attribute-definitions"
+    " AttributeName=a,AttributeType=S --key-schema AttributeName=a,KeyType=HASH"
+    " --billing-mode PAY_PER_REQUEST",
+    "aws iam attach-role-policy --role-name same --policy-arn"
+    " arn:aws:iam::aws:policy/ReadOnlyAccess",
+    "aws s3api list-buckets",
+    "aws iam get-role --role-name same",
+)
+
+
+@pytest.fixture(scope="module")
+def pool() -> Iterator[Pool]:
+    """One worker."""
+    made = Pool(1)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def test_many_sessions_leak_nothing(pool: Pool) -> None:
+    """64 sessions that use the same names, command by command in turns, all succeed."""
+    sessions = [pool.open(seed) for seed in range(64)]
+    mine = [[f"aws s3 cp - s3://same/{n}" for n in range(k % 3)] for k in range(64)]
+
+    for command in SCRIPT[:4]:
+        assert [s.run(command).error for s in sessions] == [""] * 64
+    for session, commands in zip(sessions, mine, strict=True):
+        assert all(session.run(command).ok for command in commands)
+    counts = [len(s.run("aws s3 ls s3://same").output.splitlines()) for s in sessions]
+
+    assert counts == [k % 3 for k in range(64)]
+    for session in sessions:
+        session.close()
+
+
+def test_everything_is_in_one_account(pool: Pool) -> None:
+    """Account and region are those that tasks are written for."""
+    session = pool.open(1)
+
+    assert (
+        '"Account": "000000000000"' in session.run("aws sts get-caller-identity").output
+    )
+    assert (
+        ":us-east-1:000000000000:t"
+        in session.run("aws sns create-topic --name t").output
+    )
+    session.close()
+
+
+def test_reset_empties_one_session(pool: Pool) -> None:
+    """Another session keeps what it has."""
+    first, second = pool.open(1), pool.open(1)
+    for session in (first, second):
+        session.run("aws s3 mb s3://same")
+
+    first.reset(1)
+
+    assert first.run("aws s3 ls").output == ""
+    assert "same" in second.run("aws s3 ls").output
+    first.close()
+    second.close()
+
+
+def test_same_seed_same_bytes(pool: Pool) -> None:
+    """The same commands give byte-identical output, in another process too."""
+    other = Pool(1)
+    try:
+        runs = []
+        for place in (pool, other):
+            session = place.open(7)
+            runs.append([session.run(command) for command in SCRIPT])
+            session.close()
+    finally:
+        other.close()
+
+    assert runs[0] == runs[1]
+    assert all(ran.ok for ran in runs[0])
+
+
+def test_another_seed_other_ids(pool: Pool) -> None:
+    """What is drawn depends on the seed."""
+    outputs = set()
+    for seed in (1, 2):
+        session = pool.open(seed)
+        outputs.add(session.run(SCRIPT[3]).output)
+        session.close()
+
+    assert len(outputs) == 2
+
+
+def test_nothing_is_left_for_the_next_command(pool: Pool) -> None:
+    """A region or a skeleton that one command asks for is not that of the next."""
+    session = pool.open(1)
+    session.run("aws sqs create-queue --queue-name q --region eu-west-1")
+    session.run("aws sqs create-queue --generate-cli-skeleton")
+
+    listed = session.run("aws sqs list-queues")
+
+    assert listed.output == ""
+    assert "eu-west-1" in session.run("aws sqs list-queues --region eu-west-1").output
+    session.close()
+
+
+def test_lost_worker_is_replaced() -> None:
+    """A session goes on where it was when its worker is killed."""
+    pool = Pool(1)
+    try:
+        session = pool.open(3)
+        before = [session.run(command) for command in SCRIPT[:5]]
+        [worker] = workers()
+        os.kill(worker.pid, signal.SIGKILL)
+
+        after = session.run("aws iam get-role --role-name same")
+
+        assert before[2].output == after.output
+    finally:
+        pool.close()
+    assert workers() == []
+
+
+def workers() -> list[psutil.Process]:
+    """Return the worker processes that this process has started, but the module's."""
+    children = psutil.Process().children()
+    mine = [p for p in children if any("server.worker" in x for x in p.cmdline())]
+    return mine[1:] if len(mine) > 1 else [p for p in mine if p.pid not in KEPT]
+
+
+KEPT: set[int] = set()
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _kept(pool: Pool) -> None:
+    """Remember the worker of the module."""
+    pool.start()
+    KEPT.update(p.pid for p in psutil.Process().children())
+
+
+@pytest.mark.parametrize(
+    ("command", "code", "words"),
+    [
+        (
+            "aws s3api create-bucket",
+            2,
+            "the following arguments are required: --bucket",
+        ),
+        ("aws s3api make-bucket", 2, "Invalid choice"),
+        ("aws nothing at-all", 2, "Invalid choice"),
+        ("aws sqs create-queue --queue-name q --colour red", 255, "Unknown options"),
+        (
+            "aws dynamodb describe-table --table-name none",
+            255,
+            "ResourceNotFoundException",
+        ),
+        ("aws s3 ls s3://none", 255, "NoSuchBucket"),
+        ("aws s3 ls 'unbalanced", 252, "No closing quotation"),
+        ("aws iam get-role --role-name none", 255, "NoSuchEntity"),
+    ],
+)
+def test_errors_are_those_of_the_cli(
+    pool: Pool, command: str, code: int, words: str
+) -> None:
+    """What is wrong is said as the real CLI and the service say it."""
+    session = pool.open(1)
+
+    ran = session.run(command)
+
+    assert (ran.code, ran.output) == (code, "")
+    assert words in ran.error
+    session.close()
+
+
+def test_help_is_plain_text(pool: Pool) -> None:
+    """Help needs no pager and no typesetting program."""
+    session = pool.open(1)
+
+    ran = session.run("aws s3api create-bucket help")
+
+    assert ran.ok
+    assert "create-bucket" in ran.output
+    assert "\x08" not in ran.output
+    session.close()
