@@ -2,7 +2,7 @@
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future
 from typing import Protocol
 
@@ -21,9 +21,9 @@ class Ask(Protocol):
     """How samples are answered, on the engine's thread."""
 
     def __call__(
-        self, model: Model, chunk: Chunk, known: Iterable[str], keep: Keep
+        self, model: Model, chunk: Chunk, spare: Collection[str], keep: Keep
     ) -> None:
-        """Answer the samples of a chunk; those whose ids are known may be left out."""
+        """Answer the samples of a chunk; nobody waits for those that are to spare."""
         ...
 
 
@@ -45,6 +45,7 @@ class Answers:
         self._ask = ask
         self._chunk_of = {s.id: chunk for chunk in chunks for s in chunk.samples}
         self._known = dict(recorded)
+        self._selected: frozenset[str] | None = None
         self._lost: dict[str, InfraError] = {}
         self._pending: dict[int, Future[None]] = {}
         self._finished: deque[tuple[str, Answer]] = deque()
@@ -69,6 +70,10 @@ class Answers:
         """Whether the answer is there without generating anything."""
         return sample_id in self._known
 
+    def select(self, sample_ids: Iterable[str]) -> None:
+        """Say which samples this run has selected; before, all are."""
+        self._selected = frozenset(sample_ids)
+
     def request(self, sample_id: str, engine: Engine) -> None:
         """Have the sample's chunk answered, unless it is answered or asked for."""
         chunk = self._chunk_of[sample_id]
@@ -76,7 +81,7 @@ class Answers:
             return
         pending = engine.post(
             self._model,
-            lambda model: self._ask(model, chunk, tuple(self._known), self._keep),
+            lambda model: self._ask(model, chunk, self._spare(chunk), self._keep),
         )
         self._pending[chunk.index] = pending
         pending.add_done_callback(lambda _: self._tell())
@@ -103,6 +108,12 @@ class Answers:
         """Return the answers generated since the last call, to be recorded."""
         return [self._finished.popleft() for _ in range(len(self._finished))]
 
+    def _spare(self, chunk: Chunk) -> frozenset[str]:
+        """Return the ids of a chunk that are answered, or were not selected."""
+        ids = frozenset(sample.id for sample in chunk.samples)
+        wanted = ids if self._selected is None else ids & self._selected
+        return ids - (wanted - self._known.keys())
+
     def _settled(self, sample_id: str) -> bool:
         """Whether nothing more will be heard of a sample."""
         return sample_id in self._known or sample_id in self._lost
@@ -125,8 +136,8 @@ class Answers:
 def completing(decoding: Decoding) -> Ask:
     """Return how prompts are answered: the whole chunk as one batch."""
 
-    def ask(model: Model, chunk: Chunk, known: Iterable[str], keep: Keep) -> None:
-        del known  # whoever is left out would change the company of the others
+    def ask(model: Model, chunk: Chunk, spare: Collection[str], keep: Keep) -> None:
+        del spare  # whoever is left out would change the company of the others
         completions = attempt(model, chunk.prompts, decoding)
         for sample, completion in zip(chunk.samples, completions, strict=True):
             keep(sample, completion)

@@ -34,6 +34,7 @@ class Runner:
         if self._bench.role == "controller" or session.config.option.collectonly:
             return None
         self._ahead = iter(session.items)
+        self._select(session.items)
         if self._bench.role == "local":
             with blamed():
                 self._load(session.items)
@@ -78,6 +79,15 @@ class Runner:
         self._bench.engine.close()
         if self._bench.source is not None:
             self._bench.source.close()
+
+    def _select(self, items: list[pytest.Item]) -> None:
+        """Say which samples are selected: no episode is played for nothing."""
+        selected: dict[tuple[str, str], list[str]] = {}
+        for item in items:
+            if isinstance(item, SampleItem):
+                selected.setdefault(item.request_key, []).append(item.sample.id)
+        for key, sample_ids in selected.items():
+            self._bench.answers[key].select(sample_ids)
 
     def _load(self, items: list[pytest.Item]) -> None:
         """Wait for the models, and for the environment, if any item needs them."""

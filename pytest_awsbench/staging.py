@@ -1,7 +1,7 @@
 """What the suite ``env`` needs of a run: its tasks, its rules, its environment."""
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import pytest
@@ -101,8 +101,8 @@ def playing(
     )
     player = Player(rules, source.connect, attempt)
 
-    def ask(model: Model, chunk: Chunk, known: Iterable[str], keep: Keep) -> None:
-        left = [s for s in chunk.samples if s.id not in set(known)]
+    def ask(model: Model, chunk: Chunk, spare: Collection[str], keep: Keep) -> None:
+        left = [s for s in chunk.samples if s.id not in spare]
         player.play(
             model, [(s, suite.tasks[s.id]) for s in left], keep, lambda: engine.closing
         )

@@ -239,7 +239,8 @@ def test_drift_progress() -> None:
     theirs = grade(CHECKED, "aws s3 ls", universe=universe, mode="reference")
 
     assert ours == Grade(1.0, achieved=True)
-    assert (theirs.progress, theirs.achieved) == (pytest.approx(0.3), True)
+    assert theirs.achieved
+    assert theirs.progress == pytest.approx(0.3)
 
 
 def test_reading_is_not_paid() -> None:

@@ -204,3 +204,24 @@ def test_help_is_plain_text(pool: Pool) -> None:
     assert "create-bucket" in ran.output
     assert "\x08" not in ran.output
     session.close()
+
+
+def test_recycled_worker_keeps_its_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker that has served its time is replaced; open sessions move on."""
+    from pytest_awsbench.envs.server import pool as module
+
+    monkeypatch.setattr(module, "RECYCLE", 3)
+    pool = Pool(1)
+    try:
+        stays, comes = pool.open(1), pool.open(2)
+        stays.run("aws s3 mb s3://stays")
+        [first] = workers()
+        for seed in range(4):
+            comes.reset(seed)
+        [second] = workers()
+
+        assert first.pid != second.pid
+        assert "stays" in stays.run("aws s3 ls").output
+        assert comes.run("aws s3 ls").output == ""
+    finally:
+        pool.close()

@@ -186,13 +186,26 @@ def test_transcript(toy: pytest.Pytester) -> None:
 
 def test_resume(toy: pytest.Pytester) -> None:
     """Episodes that were played are not played again."""
-    toy.runpytest(GOOD, "-m", "env", TASKS, "-k", "warmup-0")
+    toy.runpytest_subprocess(GOOD, "-m", "env", TASKS)
     (toy.path / "conftest.py").write_text(DOWN.format(when="True"))
 
-    result = toy.runpytest(GOOD, "-m", "env", TASKS, "--awsbench-resume")
+    result = toy.runpytest_subprocess(GOOD, "-m", "env", TASKS, "--awsbench-resume")
 
     assert result.ret == 0
     assert result.parseoutcomes() == {"complete": 7, "skipped": 1}
+
+
+def test_only_selected_tasks_are_played(toy: pytest.Pytester) -> None:
+    """An episode has no company that it would need: nobody is played for nothing."""
+    toy.runpytest_subprocess(GOOD, "-m", "env", TASKS, "-k", "beginner")
+
+    [journal] = (toy.path / ".awsbench" / "journal").glob("*.jsonl")
+    _, *rows = journal.read_text().splitlines()
+    assert sorted(json.loads(row)["id"] for row in rows) == [
+        "beginner-3",
+        "beginner-4",
+        "beginner-5",
+    ]
 
 
 def test_lost_task(toy: pytest.Pytester, workers: list[str]) -> None:

@@ -23,7 +23,7 @@ STUCK_S = 20.0
 """When a worker that does not answer is given up; a command is stopped at 5 s."""
 START_S = 60.0
 RECYCLE = 500
-"""Sessions after which a worker that has none open is replaced: the emulator grows."""
+"""Episodes after which a worker is replaced: the emulator grows with each."""
 TRIES = 2
 ENVIRONMENT: Mapping[str, str] = {
     "AWS_ACCESS_KEY_ID": "AKIAIOSFODNN7EXAMPLE",
@@ -72,8 +72,6 @@ class Lane:
     def open(self, session: int, seed: int) -> None:
         """Pin a session to this worker."""
         with self._lock:
-            if self._served >= RECYCLE and not self._logs:
-                self._stop()
             self._ask({"do": "open", "id": session, "seed": seed})
             self._logs[session] = (seed, [])
             self._served += 1
@@ -81,6 +79,8 @@ class Lane:
     def reset(self, session: int, seed: int) -> None:
         """Empty a session's account."""
         with self._lock:
+            if self._served >= RECYCLE:
+                self._stop()
             self._ask({"do": "reset", "id": session, "seed": seed})
             self._logs[session] = (seed, [])
             self._served += 1
