@@ -137,6 +137,7 @@ class Baseline:
             items=self.items,
             metric_versions=self.metrics,
             data_digest=str(self.data["digest"]),
+            subset=str(self.data["subset"]),
         )
 
     def provenance(self) -> dict[str, Any]:

@@ -98,12 +98,17 @@ def _incomparable(gate: Gate, new: Arm, old: Arm) -> str | None:
             f"{old.label} measured version {then} of {gate.metric}, this run"
             f" version {now}; run with --snapshot-update to measure it anew"
         )
-    had, same = _having(old, gate.metric), _shared(gate, new, old)
+    # A run that declares a subset is measured on that, not on all of the baseline.
+    had = _having(new if new.subset else old, gate.metric)
+    same = _shared(gate, new, old)
     if len(same) < MIN_OVERLAP * len(had) or not same:
+        whose, there = (
+            ("this subset", old.label) if new.subset else (old.label, "this run's data")
+        )
         return (
-            f"baseline stale: {len(same)} of the {len(had)} prompts of {old.label}"
-            f" are in this run's data (data {old.data_digest[:8]} then,"
-            f" {new.data_digest[:8]} now); run with --snapshot-update"
+            f"baseline stale: {len(same)} of the {len(had)} prompts of {whose} are in"
+            f" {there} (data {old.data_digest[:8]} then, {new.data_digest[:8]} now);"
+            " run with --snapshot-update"
         )
     if _retargeted(new, old):
         return (
@@ -193,7 +198,7 @@ def _not_compared(gate: Gate, new: Arm, old: Arm) -> list[str]:
     edited = {i for i in both if new.items[i].prompt_hash != old.items[i].prompt_hash}
     named = {
         "added": new.items.keys() - both,
-        "removed": old.items.keys() - both,
+        "removed": set() if new.subset else old.items.keys() - both,
         "edited": edited,
         f"without {gate.metric}": both - edited - set(_shared(gate, new, old)),
     }

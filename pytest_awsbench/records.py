@@ -201,6 +201,8 @@ class Arm:
     items: Mapping[str, ItemStats]
     metric_versions: Mapping[str, int]
     data_digest: str = ""
+    subset: str = ""
+    """How a declared subset was taken; empty for all of the data."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -238,6 +238,21 @@ def test_data_may_change_a_little() -> None:
     )
 
 
+def test_declared_subset() -> None:
+    """A run that declares a subset is compared with the whole baseline, on it."""
+    old = arm("1" * 60)
+    few = {key: old.items[key] for key in list(old.items)[:20]}
+    new = replace(old, items=few, data_digest="0011223344556677")
+
+    whole = judge(GATE, new, old)
+    declared = judge(GATE, replace(new, subset="max_per_combo=2"), old)
+
+    assert whole.status is Status.INVALID
+    assert declared.status is not Status.INVALID
+    assert declared.n == 20
+    assert "removed" not in "; ".join(declared.notes)
+
+
 def test_edited_targets() -> None:
     """The same prompts with other right answers are other data."""
     new, old = arm("1" * 30), replace(arm("1" * 30), data_digest="0011223344556677")

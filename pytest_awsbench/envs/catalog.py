@@ -1,102 +1,153 @@
-"""Tasks as files have them: the reference schema, in YAML."""
+"""Reads task files: the built-in ones, and a user's own.
 
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
+A file is a list of tasks, of the tier that its name tells, as the reference project
+keeps them; ``drift.yaml`` holds expert tasks whose world drifts from what is desired.
+"""
+
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from pydantic import ValidationError
 
 from pytest_awsbench.envs.schema import TIERS, Task
-from pytest_awsbench.errors import ConfigError, DataError
+from pytest_awsbench.envs.yamlfiles import read_yaml
+from pytest_awsbench.errors import DataError
 
 
 BUILTIN = Path(__file__).parent / "tasks"
-FILES = (*TIERS, "drift")
-"""Names of task files; their tier, where an entry does not say it."""
+SOLUTIONS = BUILTIN / "solutions.yaml"
+#: The files of a folder, in order; together they are numbered once.
+FILES: Mapping[str, str] = MappingProxyType({
+    **{tier: tier for tier in TIERS},
+    "drift": "expert",
+})
 VARIANTS = 10
-"""Built-in tasks of one template have ids that differ in their last digit."""
+"""Built-in tasks are numbered ``template * VARIANTS + variant``."""
 
 
 def load_tasks(path: Path) -> tuple[Task, ...]:
-    """Read a file of tasks, or a folder of them.
+    """Read tasks, in the order of the files.
 
-    A task's tier is its ``difficulty``, else the name of its file, such as
-    ``expert.yaml``; tasks in ``drift.yaml`` are expert tasks.
+    Args:
+        path: a YAML file, of one tier by its name or with a ``difficulty`` in each
+            entry; or a folder that holds files called as the tiers, and drift.yaml.
 
     Raises:
-        ConfigError: if the extra [env] is not installed.
-        DataError: naming file, entry and key.
+        ConfigError: if PyYAML is not installed.
+        DataError: naming file, entry and key, where the tasks cannot be used.
 
     """
-    tasks: dict[int, Task] = {}
-    for file in _files(path):
+    if not path.exists():
+        raise DataError(
+            f"tasks {str(path)!r}: no such file or folder; give a YAML file of tasks,"
+            f" or a folder with {', '.join(f'{name}.yaml' for name in FILES)}"
+        )
+    files = _files(path) if path.is_dir() else [path]
+    tasks: list[Task] = []
+    seen: dict[int, str] = {}
+    for file in files:
         for where, entry in _entries(file):
-            task = _task(where, entry, _tier(file))
-            if tasks.setdefault(task.task_id, task) is not task:
-                raise DataError(f"{where}: task_id {task.task_id} stands twice")
-    return tuple(tasks.values())
+            task = _task(where, entry, FILES.get(file.stem))
+            if task.task_id in seen:
+                raise DataError(
+                    f"{where}: task_id: {task.task_id} is also that of"
+                    f" {seen[task.task_id]}; give every task a number of its own"
+                )
+            seen[task.task_id] = where
+            tasks.append(task)
+    if not tasks:
+        raise DataError(f"tasks {str(path)!r}: no task in it; add one, or leave it out")
+    return tuple(tasks)
 
 
-@lru_cache(maxsize=1)
+@cache
 def builtin_tasks() -> tuple[Task, ...]:
-    """Return the built-in tasks, easy ones first."""
+    """Return the tasks that come with this package."""
     return load_tasks(BUILTIN)
 
 
+@cache
+def solutions() -> Mapping[int, tuple[str, ...]]:
+    """Return the commands that achieve each built-in task, by its number.
+
+    Those of a drift task repair whatever has drifted.
+    """
+    read = read_yaml(SOLUTIONS)
+    return MappingProxyType({number: tuple(found) for number, found in read.items()})
+
+
 def cluster_of(task: Task) -> str:
-    """Return the template of a built-in task: its tasks are not independent."""
-    return str(task.task_id // VARIANTS)
+    """Return what a task shares with others that are no independent evidence.
+
+    Built-in tasks of one template differ in their names only. Of a user's own tasks
+    nothing is known: each is a cluster of its own.
+    """
+    if _builtin().get(task.task_id) == task:
+        return f"template-{task.task_id // VARIANTS}"
+    return f"task-{task.task_id}"
 
 
-def _files(path: Path) -> list[Path]:
-    """Return the task files that a path means."""
-    if path.is_file():
-        return [path]
-    found = [file for name in FILES if (file := path / f"{name}.yaml").is_file()]
+@cache
+def _builtin() -> Mapping[int, Task]:
+    """Return the built-in tasks by number."""
+    return {task.task_id: task for task in builtin_tasks()}
+
+
+def _files(folder: Path) -> list[Path]:
+    """Return the files of a folder that are called as they must be."""
+    found = [folder / f"{name}.yaml" for name in FILES]
+    found = [file for file in found if file.exists()]
     if not found:
         raise DataError(
-            f"{path}: no task files; give a .yaml file, or a folder with some of"
-            f" {', '.join(f'{name}.yaml' for name in FILES)}"
+            f"tasks {str(folder)!r}: the folder has none of"
+            f" {', '.join(f'{name}.yaml' for name in FILES)}; add one of them,"
+            " or give the path of a file"
         )
     return found
 
 
-def _entries(file: Path) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Yield the entries of a file, each with where it stands."""
-    try:
-        import yaml
-    except ModuleNotFoundError as error:
-        raise ConfigError(
-            'task files need PyYAML: pip install "pytest-awsbench[env]"'
-        ) from error
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-    try:
-        entries: object = yaml.load(file.read_text(encoding="utf-8"), Loader=loader)  # noqa: S506
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise DataError(f"{file}: cannot be read as YAML: {error}") from error
-    if not isinstance(entries, list):
-        raise DataError(f"{file}: must be a list of tasks, not {entries!r:.60}")
-    for number, entry in enumerate(entries, start=1):
-        where = f"{file}: task {number}"
+def _entries(file: Path) -> list[tuple[str, dict[str, Any]]]:
+    """Read the entries of a file, each with words for where it stands."""
+    read = read_yaml(file)
+    if not isinstance(read, list):
+        raise DataError(f"{file}: not a list of tasks but {read!r:.80}")
+    entries = []
+    for number, entry in enumerate(read, start=1):
         if not isinstance(entry, dict):
-            raise DataError(f"{where}: must be a table of keys, not {entry!r:.60}")
-        yield where, entry
+            raise DataError(f"{file}: entry {number}: not a task but {entry!r:.80}")
+        name = f" (task {entry['task_id']})" if "task_id" in entry else ""
+        entries.append((f"{file}: entry {number}{name}", entry))
+    return entries
 
 
-def _tier(file: Path) -> str | None:
-    """Return the tier that a file's name says."""
-    if file.stem == "drift":
-        return "expert"
-    return file.stem if file.stem in TIERS else None
-
-
-def _task(where: str, entry: Mapping[str, Any], tier: str | None) -> Task:
-    """Read one task."""
+def _task(where: str, entry: dict[str, Any], tier: str | None) -> Task:
+    """Check one entry; its file's name says its tier, or it says so itself."""
+    said = entry.get("difficulty")
+    if tier is None and said is None:
+        raise DataError(
+            f"{where}: difficulty: missing; add one of {', '.join(TIERS)}, or call"
+            " the file as its tier"
+        )
+    if tier is not None and said not in {None, tier}:
+        raise DataError(
+            f"{where}: difficulty: {said!r} stands in a file of {tier} tasks;"
+            " move the task, or rename the file"
+        )
     try:
-        return Task.model_validate({**({"difficulty": tier} if tier else {}), **entry})
+        return Task.model_validate({**entry, "difficulty": tier or said})
     except ValidationError as error:
-        first: dict[str, Any] = dict(error.errors()[0])
-        key = ".".join(str(part) for part in first["loc"])
-        what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"]
-        raise DataError(f"{where}: {key}: {what}") from error
+        raise DataError(f"{where}: {_reasons(error)}") from error
+
+
+def _reasons(error: ValidationError) -> str:
+    """Name every key that is wrong, and why."""
+    reasons = []
+    for problem in error.errors():
+        key = ".".join(str(part) for part in problem["loc"])
+        unknown = problem["type"] == "extra_forbidden"
+        why = "unknown key" if unknown else problem["msg"]
+        reasons.append(f"{key}: {why}")
+    return "; ".join(reasons)
