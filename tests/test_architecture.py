@@ -35,7 +35,7 @@ LAYERS = """
     suites.prompting suites.suite
     showing
     scoring.answers scoring.episodes
-    envs.source envs.embedded envs.catalog
+    envs.source envs.embedded envs.catalog envs.yamlfiles
     envs.preflight envs.client envs.sockets envs.reaching envs.outages envs.frames
     envs.urls envs.schema envs.protocol envs.server.universe
     models.loading models.transformers models.replay models.weights

@@ -21,6 +21,7 @@ from pytest_awsbench.envs.catalog import BUILTIN, VARIANTS, solutions
 from pytest_awsbench.envs.schema import (
     ResourceExists,
     Service,
+    SetupCommand,
     StateCheck,
     Step,
     SuccessCriteria,
@@ -65,8 +66,8 @@ CHECKS: Mapping[str, tuple[str, str]] = {
     ),
     "create-stream": (
         (
-            "aws kinesis describe-stream --stream-name $a"
-            " --query \"to_string(length(StreamDescription.Shards)) == '$n'\""
+            "aws kinesis describe-stream-summary --stream-name $a"
+            " --query 'StreamDescriptionSummary.OpenShardCount == `$n`'"
         ),
         "true",
     ),
@@ -195,13 +196,14 @@ def _made(
 ) -> Made:
     """Return a variant of a template."""
     filled = template.filled(values)
-    setup = SETUP.get(filled.commands[0].split()[2])
+    needed = SETUP.get(filled.commands[0].split()[2])
+    setup = SetupCommand(command=Template(needed or "").substitute(values))
     task = Task(
         task_id=template.id * VARIANTS + variant,
         difficulty=tier,
         description=filled.text,
         success_criteria=_criteria(tier, filled.commands, values),
-        setup_commands=[Template(setup).substitute(values)] if setup else (),
+        setup_commands=(setup,) if needed else (),
     )
     return Made(task, filled.commands)
 
