@@ -5,7 +5,7 @@ One line per item, sorted by id: what it showed, never what the model said.
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Self
 
@@ -87,6 +87,7 @@ class _File(_Strict):
     decoding: dict[str, bool | int | float]
     versions: dict[str, str]
     metrics: dict[str, int]
+    settings: dict[str, bool | int | float | str] = {}
     items: dict[str, _Row]
 
 
@@ -106,6 +107,8 @@ class Baseline:
     metrics: Mapping[str, int]
     """Metric → version of its definition."""
     items: Mapping[str, ItemStats]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What else the answers depend on, such as the environment of episodes."""
 
     @classmethod
     def from_run(cls, run: Run, metric_versions: Mapping[str, int]) -> Self:
@@ -128,6 +131,7 @@ class Baseline:
             # A metric of a hook has no version of ours; it counts as its first.
             metrics={name: metric_versions.get(name, 1) for name in sorted(named)},
             items=_items(run),
+            settings=dict(run.settings),
         )
 
     def arm(self, label: str) -> Arm:
@@ -138,6 +142,7 @@ class Baseline:
             metric_versions=self.metrics,
             data_digest=str(self.data["digest"]),
             subset=str(self.data["subset"]),
+            settings=self.settings,
         )
 
     def provenance(self) -> dict[str, Any]:
@@ -152,6 +157,7 @@ class Baseline:
             "decoding": dict(self.decoding),
             "versions": dict(self.versions),
             "metrics": dict(self.metrics),
+            **({"settings": dict(self.settings)} if self.settings else {}),
         }
 
     def same_as(self, other: "Baseline") -> bool:
@@ -199,6 +205,7 @@ def loads(text: str, path: Path) -> Baseline:
         runs=stored.runs,
         metrics=stored.metrics,
         items={key: row.stats() for key, row in stored.items.items()},
+        settings=stored.settings,
     )
 
 

@@ -13,6 +13,8 @@ MIN_OVERLAP = 0.9
 """Share of the baseline's items that must be there again, with the same prompt."""
 UNGATEABLE = 3
 """With so few items no drop can be significant."""
+TRIALS = "trials"
+"""The setting that says how often each item was measured."""
 NAMED = 3
 """Ids that a note names."""
 
@@ -110,6 +112,11 @@ def _incomparable(gate: Gate, new: Arm, old: Arm) -> str | None:
             f" {there} (data {old.data_digest[:8]} then, {new.data_digest[:8]} now);"
             " run with --snapshot-update"
         )
+    if changed := _set_otherwise(new, old):
+        return (
+            f"{old.label} was measured with {changed}; run with --snapshot-update to"
+            " measure it anew"
+        )
     if _retargeted(new, old):
         return (
             f"right answers were edited: the prompts are those of {old.label}, the data"
@@ -123,6 +130,17 @@ def _incomparable(gate: Gate, new: Arm, old: Arm) -> str | None:
             " only shares in [0, 1] can be compared; scale it, or set min or max alone"
         )
     return None
+
+
+def _set_otherwise(new: Arm, old: Arm) -> str:
+    """Say which settings differ; more or fewer trials of a task do not matter."""
+    if not old.settings:
+        return ""
+    return ", ".join(
+        f"{key} = {old.settings.get(key)!r} (now {new.settings.get(key)!r})"
+        for key in sorted({*old.settings, *new.settings} - {TRIALS})
+        if old.settings.get(key) != new.settings.get(key)
+    )
 
 
 def _retargeted(new: Arm, old: Arm) -> bool:

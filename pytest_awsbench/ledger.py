@@ -76,6 +76,7 @@ class Account:
             results={sample_id: self.results[sample_id] for sample_id in ids},
             versions=versions,
             date=date,
+            settings=self.suite.settings,
         )
 
     def was(self, sample_id: str) -> str | None:

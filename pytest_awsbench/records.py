@@ -203,6 +203,8 @@ class Arm:
     data_digest: str = ""
     subset: str = ""
     """How a declared subset was taken; empty for all of the data."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What else the answers depend on, such as the environment of episodes."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -253,6 +255,8 @@ class Run:
     """Library → version."""
     date: str
     """ISO 8601, UTC."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What else the answers depend on, as plain values."""
 
     @property
     def missing(self) -> list[str]:

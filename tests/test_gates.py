@@ -253,6 +253,19 @@ def test_declared_subset() -> None:
     assert "removed" not in "; ".join(declared.notes)
 
 
+def test_other_settings() -> None:
+    """Episodes with another cap are not those of the baseline; trials do not matter."""
+    side = arm("1" * 30)
+    old = replace(side, settings={"max_steps": 15, "trials": 1})
+
+    other = judge(GATE, replace(side, settings={"max_steps": 5, "trials": 1}), old)
+    more = judge(GATE, replace(side, settings={"max_steps": 15, "trials": 4}), old)
+
+    assert other.status is Status.INVALID
+    assert "was measured with max_steps = 15 (now 5)" in other.notes[0]
+    assert more.status is not Status.INVALID
+
+
 def test_edited_targets() -> None:
     """The same prompts with other right answers are other data."""
     new, old = arm("1" * 30), replace(arm("1" * 30), data_digest="0011223344556677")
