@@ -191,6 +191,8 @@ def test_errors_are_those_of_the_cli(
 
     assert (ran.code, ran.output) == (code, "")
     assert words in ran.error
+    assert "version 2" not in ran.error
+    assert len(ran.error) < 500
     session.close()
 
 

@@ -6,6 +6,7 @@ awscli must be imported before moto: it brings a botocore of its own under that 
 import copy
 import io
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -30,6 +31,8 @@ MAX_OUTPUT = 1_000_000
 LIMIT_S = 5.0
 """Seconds that a command may take."""
 TIMED_OUT = 124
+_ADVERT = re.compile(r"^usage: \rNote: AWS CLI version 2.*?\n\nusage: ", re.DOTALL)
+_CHOICES = re.compile(r"(Invalid choice), valid choices are:\n\n(?:[^\n]+\n)+")
 
 Answer = Callable[[AWSPreparedRequest], AWSResponse]
 """The emulator: answers a signed request."""
@@ -67,7 +70,7 @@ class Driver:
                 code = stop.code if isinstance(stop.code, int) else 1
             except Late:
                 return Ran(TIMED_OUT, "", f"Command timed out after {LIMIT_S:.0f}s")
-            return Ran(int(code or 0), _text(output), _text(error))
+            return Ran(int(code or 0), _text(output), tidied(_text(error)))
 
     def _driver(self) -> Any:  # noqa: ANN401 - of awscli
         """Return a driver with a session of its own."""
@@ -81,6 +84,15 @@ class Driver:
         session.set_credentials("AKIAIOSFODNN7EXAMPLE", "test")
         session.user_agent_name = "aws-cli"
         return cli.CLIDriver(session=session)
+
+
+def tidied(error: str) -> str:
+    """Return an error without advertising, and without lists of all there is.
+
+    Version 2 of the CLI shows neither; a list of 300 services would be all that a model
+    still sees of its episode.
+    """
+    return _CHOICES.sub(r"\1\n", _ADVERT.sub("\nusage: ", error))
 
 
 class PlainHelp:
