@@ -35,7 +35,12 @@ def load_env(config: pytest.Config, options: Options) -> EnvSuite:
         DataError: naming file and entry, where tasks cannot be used.
 
     """
-    from pytest_awsbench.envs.catalog import builtin_tasks, cluster_of, load_tasks
+    from pytest_awsbench.envs.catalog import (
+        VARIANTS,
+        builtin_tasks,
+        cluster_of,
+        load_tasks,
+    )
 
     chosen = select(
         options.tasks,
@@ -45,7 +50,8 @@ def load_env(config: pytest.Config, options: Options) -> EnvSuite:
             builtin=builtin_tasks,
             load=load_tasks,
             held_out=lambda: _held_out(options),
-            cluster_of=cluster_of,
+            # The built-in data set names its templates, of which tasks are variants.
+            cluster_of=lambda task: str(task.task_id // VARIANTS),
         ),
     )
     clusters = {}

@@ -307,6 +307,18 @@ def test_only_what_is_named_is_loaded(toy: pytest.Pytester) -> None:
     assert "awsbench::sft::dataset::gate-exact_match" in both.outlines
 
 
+def test_tasks_of_the_data_set(pytester: pytest.Pytester) -> None:
+    """val takes the built-in tasks whose templates the built-in prompts are made of."""
+    model = "--awsbench-model=sft"
+
+    result = pytester.runpytest(
+        model, "-m", "env", "--awsbench-tasks=val", "--co", "-q"
+    )
+
+    tiers = {x.split("::")[3].split("-")[0] for x in result.outlines if "::env::" in x}
+    assert tiers == {"warmup", "beginner", "intermediate", "gate"}
+
+
 def test_own_prompt_adapter(toy: pytest.Pytester) -> None:
     """A project owns the form of the prompt, and how a command is read."""
     toy.makepyfile(
