@@ -21,6 +21,7 @@ def main() -> None:
     packed = {str(path) for path in files("pytest-awsbench") or ()}
     assert "pytest_awsbench/py.typed" in packed
     assert "pytest_awsbench/demo/data/heldout.jsonl" in packed
+    assert "pytest_awsbench/envs/tasks/expert.yaml" in packed
     assert not any(path.startswith(("tests/", "benchmarks/")) for path in packed)
     import pytest_awsbench
 
@@ -38,7 +39,23 @@ def main() -> None:
     refused = pytest("--awsbench-model=sft", "-m", "dataset")
     assert refused.returncode == 4, refused.stdout + refused.stderr
     assert 'pip install "pytest-awsbench[transformers]"' in refused.stderr
+    without_environment()
     print("1 passed, 0 failed")
+
+
+def without_environment() -> None:
+    """Check what is said where the extra [env] is missing."""
+    live = pytest("--awsbench-model=replay:answers.jsonl", "-m", "env")
+    assert live.returncode == 4, live.stdout + live.stderr
+    assert 'pip install "pytest-awsbench[env]"' in live.stderr
+    served = subprocess.run(
+        [Path(sys.executable).with_name("awsbench"), "env"],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert served.returncode == 2, served.stdout
+    assert 'pip install "pytest-awsbench[env]"' in served.stderr
 
 
 def heldout() -> list[dict[str, list[dict[str, str]]]]:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from pytest_awsbench.stats.clusters import Clustered, clustered
+from pytest_awsbench.stats.labels import numbered
 from pytest_awsbench.stats.signflip import min_flips, sign_flip
 from pytest_awsbench.stats.status import Status
 from pytest_awsbench.stats.tango import Interval, tango_interval
@@ -94,7 +95,7 @@ def paired_gate(
     """
     rule = rule or Rule()
     before, after, scale = _checked(old, new, clusters, weights)
-    _, codes = np.unique(_labels(clusters), return_inverse=True)
+    _, codes = np.unique(numbered(clusters), return_inverse=True)
     differences = after - before
     data = clustered(differences, scale, codes)
     flip = sign_flip(data.sums)
@@ -129,7 +130,7 @@ def _verdict(
     """Return the verdict, in the order in which one excludes the next."""
     if p[0] <= rule.alpha + TINY and upper < -rule.max_drop:
         return Status.REGRESSED
-    if p[1] <= DISPLAY_ALPHA and interval.low > 0:
+    if p[1] <= DISPLAY_ALPHA + TINY and interval.low > 0:
         return Status.IMPROVED
     if interval.low > -rule.margin:
         return Status.WITHIN_NOISE
@@ -183,9 +184,3 @@ def _checked(
     if not (np.isfinite(scale).all() and (scale > 0).all()):
         raise ValueError("weights must be positive")
     return before, after, scale
-
-
-def _labels(clusters: Sequence[Hashable]) -> NDArray[np.int64]:
-    """Number the clusters in the order in which they appear."""
-    numbers: dict[Hashable, int] = {}
-    return np.array([numbers.setdefault(c, len(numbers)) for c in clusters])
