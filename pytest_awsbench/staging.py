@@ -17,8 +17,9 @@ from pytest_awsbench.models.spec import Model, ModelSpec
 from pytest_awsbench.options import BUILTIN, Options
 from pytest_awsbench.suites.builtin import load_dataset
 from pytest_awsbench.suites.env import EnvSuite, env_suite
-from pytest_awsbench.suites.playing import Player, Rules
+from pytest_awsbench.suites.playing import Player
 from pytest_awsbench.suites.prompting import adapter_named
+from pytest_awsbench.suites.seating import Rules
 from pytest_awsbench.suites.selecting import Catalog, select
 from pytest_awsbench.suites.suite import Suite
 

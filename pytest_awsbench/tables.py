@@ -1,8 +1,9 @@
 """The tables of a run, as lines of text."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from statistics import fmean
 
+from pytest_awsbench.cells import aligned, change, number, percent, points, signed
 from pytest_awsbench.episodes import Episode, Play
 from pytest_awsbench.gates import Gate, Verdict, p_text
 from pytest_awsbench.judging import judge, mean_of
@@ -23,7 +24,7 @@ def suite_lines(account: Account, flips: int | None) -> Iterator[str]:
         flips: how many changed items to name; None for all.
 
     """
-    yield from _aligned([_heads(account), *_rows(account)])
+    yield from aligned([_heads(account), *_rows(account)])
     for verdict in account.verdicts:
         yield from (f"  {verdict.name}: {note}" for note in verdict.notes)
     for by in ("tier", "source"):
@@ -42,13 +43,13 @@ def comparison_lines(accounts: Sequence[Account]) -> Iterator[str]:
     for metric in first.suite.scorers:
         means = [_mean(account, metric) for account in accounts]
         if metric in first.suite.numbers:
-            changes = [_signed(_change(mean, means[0])) for mean in means[1:]]
-            rows.append([metric, *map(_number, means), *changes])
+            changes = [signed(change(mean, means[0])) for mean in means[1:]]
+            rows.append([metric, *map(number, means), *changes])
             continue
         gate = Gate(suite=first.suite.name, metric=metric)
         verdicts = [judge(gate, arm, arms[0]) for arm in arms[1:]]
-        rows.append([metric, *map(_percent, means), *map(_difference, verdicts)])
-    yield from _aligned(rows)
+        rows.append([metric, *map(percent, means), *map(_difference, verdicts)])
+    yield from aligned(rows)
 
 
 def _heads(account: Account) -> list[str]:
@@ -84,26 +85,24 @@ def _number_row(metric: str, new: Arm, old: Arm | None) -> list[str]:
     now, then = (
         mean_of(arm.items.values(), metric) if arm else None for arm in (new, old)
     )
-    cells = [metric, _number(now)]
-    return (
-        cells if then is None else [*cells, _number(then), _signed(_change(now, then))]
-    )
+    cells = [metric, number(now)]
+    return cells if then is None else [*cells, number(then), signed(change(now, then))]
 
 
 def _row(verdict: Verdict, *, gated: bool) -> list[str]:
     """Return one verdict as cells."""
     name = verdict.metric + (f" vs {verdict.against}" if verdict.against else "")
-    cells = [name, _percent(verdict.new)]
+    cells = [name, percent(verdict.new)]
     if verdict.old is None or verdict.change is None:
         missed = (
             f"MISSED: {verdict.threshold_missed}" if verdict.threshold_missed else ""
         )
         return [*cells, *([""] * 4 if missed else []), *([missed] if missed else [])]
-    floor = "n/a" if verdict.noise_floor is None else _points(verdict.noise_floor, "")
+    floor = "n/a" if verdict.noise_floor is None else points(verdict.noise_floor, "")
     return [
         *cells,
-        _percent(verdict.old),
-        _points(verdict.change),
+        percent(verdict.old),
+        points(verdict.change),
         floor,
         _interval(verdict),
         _judgement(verdict, gated=gated),
@@ -134,7 +133,7 @@ def _shares(account: Account, by: str) -> Iterator[str]:
             groups.setdefault(getattr(sample, by), []).append(value)
     if set(groups) != {""}:
         names = sorted(groups, key=_easy_first)
-        shares = "  ".join(f"{n or '-'} {_percent(fmean(groups[n]))}" for n in names)
+        shares = "  ".join(f"{n or '-'} {percent(fmean(groups[n]))}" for n in names)
         yield f" {metric} by {by}: {shares}"
 
 
@@ -157,12 +156,12 @@ def _footer(account: Account) -> Iterator[str]:
 def _episode_lines(account: Account, episodes: Sequence[Episode]) -> Iterator[str]:
     """Yield conditional figures, which are shown and never gated."""
     found = conditional(episodes)
-    recovery = "/".join(_percent(found[f"recovery_rate@{k}"]) for k in WITHIN)
+    recovery = "/".join(percent(found[f"recovery_rate@{k}"]) for k in WITHIN)
     yield (
         f" of all {len(episodes)} episodes, never gated:"
-        f" reward_std {_number(found['reward_std'])},"
-        f" avg_reward_per_step {_number(found['avg_reward_per_step'])},"
-        f" avg_steps_to_complete {_number(found['avg_steps_to_complete'])},"
+        f" reward_std {number(found['reward_std'])},"
+        f" avg_reward_per_step {number(found['avg_reward_per_step'])},"
+        f" avg_steps_to_complete {number(found['avg_steps_to_complete'])},"
         f" recovery_rate@{'/'.join(map(str, WITHIN))} {recovery}"
     )
     again = sum(episode.tries > 1 for episode in episodes)
@@ -183,7 +182,7 @@ def _disagree(account: Account) -> bool:
     assert account.baseline is not None  # noqa: S101 - asked only with one
     new, old = _arm(account), account.baseline.arm("baseline")
     reward, done = (
-        _change(mean_of(new.items.values(), m), mean_of(old.items.values(), m))
+        change(mean_of(new.items.values(), m), mean_of(old.items.values(), m))
         for m in ("avg_episode_reward", "completion_rate")
     )
     return reward is not None and done is not None and reward > 0 >= done
@@ -239,7 +238,7 @@ def _difference(verdict: Verdict) -> str:
     """Return a difference with its interval."""
     if verdict.change is None:
         return ""
-    return f"{_points(verdict.change)} ({_interval(verdict)})"
+    return f"{points(verdict.change)} ({_interval(verdict)})"
 
 
 def _interval(verdict: Verdict) -> str:
@@ -247,39 +246,3 @@ def _interval(verdict: Verdict) -> str:
     if verdict.low is None or verdict.high is None:
         return ""
     return f"{100 * verdict.low:+.1f} ... {100 * verdict.high:+.1f}"
-
-
-def _change(new: float | None, old: float | None) -> float | None:
-    """Return a difference of means, where both are known."""
-    return None if new is None or old is None else new - old
-
-
-def _number(value: float | None) -> str:
-    """Return a plain number."""
-    return "-" if value is None else f"{value:.3f}"
-
-
-def _signed(value: float | None) -> str:
-    """Return a difference of plain numbers."""
-    return "" if value is None else f"{value:+.3f}"
-
-
-def _percent(value: float | None) -> str:
-    """Return a share in percent."""
-    return "-" if value is None else f"{100 * value:.1f}%"
-
-
-def _points(value: float, sign: str = "+") -> str:
-    """Return a difference of shares in percentage points."""
-    return f"{100 * value:{sign}.1f}pp"
-
-
-def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Yield rows as lines whose columns stand below each other."""
-    widths: Mapping[int, int] = {
-        i: max(len(row[i]) for row in rows if len(row) > i)
-        for i in range(max(len(row) for row in rows))
-    }
-    for row in rows:
-        cells = (f"{cell:<{widths[i]}}" for i, cell in enumerate(row))
-        yield "  ".join(cells).rstrip()

@@ -23,16 +23,17 @@ LAYERS = """
     userprompts collection
     gateitems snapshots
     session
+    opening
     staging
     options flags hookspecs
     cli
-    runfile tables
+    runfile tables cells
     ledger stores
     naming config
     baselines judging gates
     answering journal engine chunks
     suites.builtin suites.dataset suites.env suites.selecting suites.playing
-    suites.prompting suites.suite
+    suites.seating suites.prompting suites.suite
     showing
     scoring.answers scoring.episodes
     envs.source envs.embedded envs.catalog envs.yamlfiles
@@ -60,6 +61,7 @@ SHELL = {
     "gateitems",
     "snapshots",
     "session",
+    "opening",
     "staging",
     "options",
     "flags",

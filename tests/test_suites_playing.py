@@ -8,8 +8,9 @@ from toy_env import Failing, Speaker, Words, generate, tasks
 from pytest_awsbench.episodes import Play
 from pytest_awsbench.errors import InfraError
 from pytest_awsbench.records import Answer, Decoding, Prompt, Sample
-from pytest_awsbench.suites.playing import Player, Rules
+from pytest_awsbench.suites.playing import Player
 from pytest_awsbench.suites.prompting import SftAdapter
+from pytest_awsbench.suites.seating import Rules
 
 
 Kept = dict[str, Answer | InfraError]

@@ -1,67 +1,20 @@
 """The agent loop: many episodes live at once, each round's prompts one batch."""
 
 import hashlib
-import time
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field, replace
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
-from pytest_awsbench.envs.protocol import Environment, Observation
-from pytest_awsbench.episodes import Episode, Play, Turn
-from pytest_awsbench.errors import InfraError
+from pytest_awsbench.episodes import Turn
 from pytest_awsbench.models.spec import Model
-from pytest_awsbench.records import (
-    Answer,
-    Completion,
-    Decoding,
-    Prompt,
-    Sample,
-    prompt_hash,
-)
-from pytest_awsbench.suites.prompting import PromptAdapter
+from pytest_awsbench.records import Completion, Decoding, Prompt, Sample, prompt_hash
+from pytest_awsbench.suites.seating import Connect, Keep, Live, Rules, Table
 
 
-TRIES = 3
-"""How often an episode is begun before it counts as lost."""
-IN_A_ROW = 5
-"""Episodes lost one after the other that end the run."""
-SLICE_S = 0.5
-"""How long a wait may last before stopping is considered, seconds."""
-
-Connect = Callable[[], Environment]
-"""Opens a session with the environment."""
 Generate = Callable[[Model, list[Prompt], Decoding], list[Completion]]
-Keep = Callable[[Sample, Answer | InfraError], None]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rules:
-    """How episodes are played; all of it is part of an answer's identity."""
-
-    adapter: PromptAdapter
-    decoding: Decoding
-    max_steps: int = 15
-    trials: int = 1
-    live: int = 16
-    """Episodes at once; for greedy decoding nothing depends on it."""
-
-
-@dataclass(slots=True)
-class _Live:
-    """One episode on its way."""
-
-    sample: Sample
-    task: dict[str, Any]
-    trial: int
-    seed: int
-    tries: int = 0
-    env: Environment | None = None
-    first: Observation = field(default_factory=Observation)
-    turns: list[Turn] = field(default_factory=list)
-    next: Turn | None = None
-    """What was sent, and is not answered yet."""
+"""Has a model answer a batch."""
 
 
 class Player:
@@ -93,12 +46,12 @@ class Player:
 
         """
         jobs = deque(
-            _Live(sample, task, trial, _seed(self._rules.decoding.seed, sample, trial))
+            Live(sample, task, trial, _seed(self._rules.decoding.seed, sample, trial))
             for sample, task in tasks
             for trial in range(self._rules.trials)
         )
         with ThreadPoolExecutor(self._rules.live, "awsbench-env") as pool:
-            table = _Table(self._rules, self._connect, pool, jobs, keep)
+            table = Table(self._rules, self._connect, pool, jobs, keep)
             try:
                 while table.open and not stopped():
                     table.begin()
@@ -110,7 +63,7 @@ class Player:
             finally:
                 table.close()
 
-    def _ask(self, model: Model, batch: Sequence[_Live]) -> None:
+    def _ask(self, model: Model, batch: Sequence[Live]) -> None:
         """Have the model answer all episodes that wait for it."""
         prompts = [self._prompt(model, live) for live in batch]
         decoding = self._rules.decoding
@@ -129,7 +82,7 @@ class Player:
         ):
             live.next = self._turn(prompt, dropped, answer)
 
-    def _prompt(self, model: Model, live: _Live) -> tuple[Prompt, int]:
+    def _prompt(self, model: Model, live: Live) -> tuple[Prompt, int]:
         """Return an episode's next prompt; the oldest turns go where it is too long."""
         fits = getattr(model, "fits", lambda *_: True)
         description = str(live.task["description"])
@@ -154,165 +107,6 @@ class Player:
             dropped=dropped,
             model_s=answer.latency,
         )
-
-
-class _Table:
-    """Who is playing: waiting for a seat, for the environment, or for the model."""
-
-    def __init__(
-        self,
-        rules: Rules,
-        connect: Connect,
-        pool: ThreadPoolExecutor,
-        jobs: deque[_Live],
-        keep: Keep,
-    ) -> None:
-        self._rules = rules
-        self._connect = connect
-        self._pool = pool
-        self._jobs = jobs
-        self._keep = keep
-        self._idle: list[Environment] = []
-        self._pending: dict[Future[tuple[Observation, float]], _Live] = {}
-        self._ready: list[_Live] = []
-        self._done: dict[str, dict[int, Episode]] = {}
-        self._lost: set[str] = set()
-        self._row = 0
-
-    @property
-    def open(self) -> bool:
-        """Whether anything is left to be played."""
-        return bool(self._jobs or self._pending or self._ready)
-
-    def begin(self) -> None:
-        """Reset the next episodes while there are seats."""
-        while self._jobs and len(self._pending) + len(self._ready) < self._rules.live:
-            live = self._jobs.popleft()
-            if live.sample.id in self._lost:
-                continue
-            live.tries += 1
-            live.env = self._idle.pop() if self._idle else self._connect()
-            self._pending[self._pool.submit(_reset, live)] = live
-
-    def batch(self) -> list[_Live]:
-        """Return the episodes to ask the model for: half of those at the table.
-
-        So one half is in the environment while the other is in the model.
-        """
-        if not self._ready:
-            return []
-        half = (len(self._pending) + len(self._ready) + 1) // 2
-        if self._pending and len(self._ready) < half:
-            return []
-        batch, self._ready = self._ready, []
-        return batch
-
-    def send(self, batch: Iterable[_Live]) -> None:
-        """Send the commands of a batch."""
-        for live in batch:
-            self._pending[self._pool.submit(_step, live)] = live
-
-    def hear(self) -> None:
-        """Wait for the environment, and see how each episode goes on."""
-        done, _ = wait(self._pending, SLICE_S, FIRST_COMPLETED)
-        for future in done:
-            live = self._pending.pop(future)
-            error = future.exception()
-            if isinstance(error, InfraError):
-                self._failed(live, error)
-            else:
-                self._advance(live, *future.result())
-
-    def close(self) -> None:
-        """Leave no session open."""
-        for live in (*self._pending.values(), *self._ready):
-            if live.env is not None:
-                self._idle.append(live.env)
-        for env in self._idle:
-            env.close()
-
-    def _advance(self, live: _Live, seen: Observation, seconds: float) -> None:
-        """Take note of a turn, and go on or end the episode."""
-        if live.next is None:
-            live.first = seen
-            self._ready.append(live)
-            return
-        live.turns.append(_answered(live, seen, seconds))
-        live.next = None
-        if not seen.done and len(live.turns) < self._rules.max_steps:
-            self._ready.append(live)
-            return
-        assert live.env is not None  # noqa: S101 - it has just answered
-        self._idle.append(live.env)
-        self._row = 0
-        self._ended(live, achieved=seen.achieved)
-
-    def _ended(self, live: _Live, *, achieved: bool) -> None:
-        """Keep an item when its last trial is over."""
-        trials = self._done.setdefault(live.sample.id, {})
-        trials[live.trial] = Episode(
-            seed=live.seed,
-            achieved=achieved,
-            turns=tuple(live.turns),
-            cap=self._rules.max_steps,
-            tries=live.tries,
-        )
-        if len(trials) == self._rules.trials and live.sample.id not in self._lost:
-            self._keep(live.sample, Play(tuple(trials[n] for n in sorted(trials))))
-
-    def _failed(self, live: _Live, error: InfraError) -> None:
-        """Begin an episode again on a new session; give it up after a few times."""
-        if live.env is not None:
-            live.env.close()
-        if live.tries < TRIES:
-            again = _Live(
-                live.sample, live.task, live.trial, live.seed, tries=live.tries
-            )
-            self._jobs.appendleft(again)
-            return
-        if live.sample.id not in self._lost:
-            self._lost.add(live.sample.id)
-            self._keep(live.sample, error)
-        self._row += 1
-        if self._row >= IN_A_ROW:
-            raise InfraError(
-                f"{self._row} episodes in a row were lost, {TRIES} tries each; the last"
-                f" one: {error}"
-            )
-
-
-def _reset(live: _Live) -> tuple[Observation, float]:
-    """Begin an episode, on a thread of the pool."""
-    assert live.env is not None  # noqa: S101 - seated before
-    began = time.perf_counter()
-    name = f"{live.sample.id}-{live.trial}"
-    seen = live.env.reset(live.task, seed=live.seed, episode_id=name)
-    return seen, time.perf_counter() - began
-
-
-def _step(live: _Live) -> tuple[Observation, float]:
-    """Run a command, on a thread of the pool."""
-    assert live.env is not None  # noqa: S101 - seated before
-    assert live.next is not None  # noqa: S101 - answered before
-    began = time.perf_counter()
-    seen = live.env.step(live.next.command)
-    return seen, time.perf_counter() - began
-
-
-def _answered(live: _Live, seen: Observation, seconds: float) -> Turn:
-    """Return a turn with what the environment made of it."""
-    assert live.next is not None  # noqa: S101 - sent before
-    best = max((turn.progress for turn in live.turns), default=0.0)
-    return replace(
-        live.next,
-        success=seen.success,
-        output=seen.output,
-        error=seen.error,
-        reward=seen.reward,
-        progress=1.0 if seen.achieved else max(best, seen.progress),
-        hints=seen.hints,
-        env_s=round(seconds, 4),
-    )
 
 
 def _seed(seed: int, sample: Sample, trial: int) -> int:
