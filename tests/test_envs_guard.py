@@ -196,6 +196,7 @@ def test_real_hosts_are_never_asked(account: Session, command: str) -> None:
     [
         "configure list",
         "configure set cli_pager sh",
+        "--region us-east-1 ssm start-session --target i-1",
         "ssm start-session --target i-1",
         "ecs execute-command --cluster c --command sh --interactive --task t",
         "emr ssh --cluster-id j-1 --key-pair-file k",
@@ -263,21 +264,29 @@ def test_long_waits_cost_nothing(account: Session) -> None:
     """Long polls and waiters end at once: the time moves, nobody waits."""
     account.run("aws sqs create-queue --queue-name q")
 
-    poll = account.run(
-        "aws sqs receive-message --wait-time-seconds 20"
-        " --queue-url https://queue.amazonaws.com/000000000000/q"
+    account.run(
+        "aws sqs create-queue --queue-name slow"
+        " --attributes ReceiveMessageWaitTimeSeconds=20"
     )
+    url = "--queue-url https://queue.amazonaws.com/000000000000"
+    poll = account.run(f"aws sqs receive-message --wait-time-seconds 20 {url}/q")
+    slow = account.run(f"aws sqs receive-message {url}/slow")
     waiter = account.run("aws dynamodb wait table-exists --table-name none")
 
     assert poll.ok
+    assert slow.ok
     assert "Waiter TableExists failed: Max attempts exceeded" in waiter.error
 
 
 def test_many_instances_are_refused(account: Session) -> None:
     """One command cannot fill the memory."""
-    ran = account.run("aws ec2 run-instances --image-id ami-12c6146b --count 3000")
-
-    assert "at most 20 instances" in ran.error
+    asked = '{"ImageId": "ami-12c6146b", "MinCount": 1, "MaxCount": 3000}'
+    for command in (
+        "ec2 run-instances --image-id ami-12c6146b --count 3000",
+        f"ec2 run-instances --cli-input-json '{asked}'",
+        "kinesis create-stream --stream-name s --shard-count 50000",
+    ):
+        assert "in this environment" in account.run(f"aws {command}").error
 
 
 def test_no_secret_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -298,7 +307,20 @@ def test_no_secret_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_debug_shows_nothing(account: Session) -> None:
     """--debug is dropped: it would show paths and signatures."""
-    ran = account.run("aws s3 ls --debug")
+    for flag in ("--debug", "--deb"):
+        ran = account.run(f"aws s3 ls {flag}")
 
-    assert ran.ok
-    assert ran.error == ""
+        assert ran.ok
+        assert ran.error == ""
+
+
+def test_solutions_cannot_be_read(account: Session) -> None:
+    """The tasks, their solutions and how they are graded are no file of a command."""
+    from pytest_awsbench.envs.catalog import BUILTIN
+
+    for path in (BUILTIN / "solutions.yaml", BUILTIN.parent / "server" / "grading.py"):
+        account.run(
+            f"aws ssm put-parameter --name p --type String --value file://{path}"
+        )
+
+    assert not account.run("aws ssm get-parameter --name p").ok

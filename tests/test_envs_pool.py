@@ -29,6 +29,8 @@ SCRIPT = (
     " arn:aws:iam::aws:policy/ReadOnlyAccess",
     "aws s3api list-buckets",
     "aws iam get-role --role-name same",
+    "aws kms generate-random --number-of-bytes 8",
+    "aws s3api create-multipart-upload --bucket same --key m",
 )
 
 
@@ -227,3 +229,48 @@ def test_recycled_worker_keeps_its_sessions(monkeypatch: pytest.MonkeyPatch) -> 
         assert comes.run("aws s3 ls").output == ""
     finally:
         pool.close()
+
+
+def test_files_of_the_scratch_folder(pool: Pool) -> None:
+    """What a command has written, another one can send."""
+    session = pool.open(1)
+    session.run("aws s3 mb s3://bucket")
+    session.run("aws s3api put-object --bucket bucket --key k")
+    session.run("aws s3api get-object --bucket bucket --key k mine.txt")
+
+    copied = session.run("aws s3 cp mine.txt s3://bucket/copy")
+    synced = session.run("aws s3 sync . s3://bucket/all")
+
+    assert copied.output == "upload: ./mine.txt to s3://bucket/copy\n"
+    assert "s3://bucket/all/mine.txt" in synced.output
+    assert session.run("aws s3 ls s3://bucket/copy").ok
+    session.close()
+
+
+def test_managed_policies_are_not_shared(pool: Pool) -> None:
+    """What one session does to a policy of AWS, another one does not see."""
+    first, second = pool.open(1), pool.open(1)
+    arn = "--policy-arn arn:aws:iam::aws:policy/ReadOnlyAccess"
+
+    first.run(f"aws iam tag-policy {arn} --tags Key=a,Value=b")
+
+    assert '"Value": "b"' in first.run(f"aws iam list-policy-tags {arn}").output
+    assert '"Value": "b"' not in second.run(f"aws iam list-policy-tags {arn}").output
+    first.close()
+    second.close()
+
+
+def test_defects_of_the_emulator_read_like_the_service(pool: Pool) -> None:
+    """Whatever the protocol, the model sees an error of the service."""
+    session = pool.open(1)
+    topic = "arn:aws:sns:us-east-1:000000000000:t"
+    session.run("aws sns create-topic --name t")
+    session.run(
+        f"aws sns subscribe --topic-arn {topic} --protocol http"
+        " --notification-endpoint http://127.0.0.1:9/"
+    )
+
+    ran = session.run(f"aws sns publish --topic-arn {topic} --message x")
+
+    assert "Unable to parse" not in ran.error
+    session.close()

@@ -2,13 +2,21 @@
 
 import shlex
 from collections.abc import Mapping
+from typing import Any
 
+from pytest_awsbench.envs.server.commands import GLOBAL
 from pytest_awsbench.envs.server.universe import Ran
 
 
 REFUSED = 252
 """Exit status of a command that this environment does not run."""
-MOST_INSTANCES = 20
+MOST: Mapping[str, int] = {
+    "MaxCount": 20,
+    "MinCount": 20,
+    "ShardCount": 100,
+    "DesiredCapacity": 100,
+}
+"""Parameters of requests that make many things, and how many may be asked for."""
 FLAGS = frozenset({
     "--debug",
     "--no-cli-pager",
@@ -19,6 +27,7 @@ FLAGS = frozenset({
 """Dropped: without effect here, or of another version of the CLI."""
 VALUED = frozenset({"--cli-binary-format", "--endpoint-url", "--ca-bundle"})
 """Dropped with their values: nothing is reached by network, wherever it points."""
+TRANSFERS = (["s3", "cp"], ["s3", "mv"], ["s3", "sync"])
 REASONS: Mapping[str, str] = {
     "configure": "region and credentials are set",
     "history": "no history is kept",
@@ -52,6 +61,9 @@ def prepared(command: str) -> list[str] | Ran:
     if not words or words[0] != "aws":
         return Ran(REFUSED, "", "Only AWS CLI commands (starting with 'aws') run here.")
     arguments = _without_noise(words[1:])
+    if _positional(arguments)[:2] in TRANSFERS:
+        # How far it shows its progress depends on threads.
+        arguments.append("--no-progress")
     why = _refusal(arguments)
     return Ran(REFUSED, "", f"\naws: error: {why}\n") if why else arguments
 
@@ -65,28 +77,44 @@ def _without_noise(words: list[str]) -> list[str]:
             skip = False
         elif name in VALUED:
             skip = not value
-        elif word not in FLAGS:
+        elif not _without_effect(word):
             kept.append(word)
     return kept
 
 
+def _without_effect(word: str) -> bool:
+    """Whether a flag is dropped; the CLI takes any beginning of --debug for it."""
+    return word in FLAGS or (len(word) >= len("--d") and "--debug".startswith(word))
+
+
 def _refusal(words: list[str]) -> str:
     """Say why a command does not run here; empty where it does."""
-    names = [word for word in words if not word.startswith("-")]
+    names = _positional(words)
     for prefix in (" ".join(names[:1]), " ".join(names[:2])):
         if prefix in REASONS:
             return f"{prefix} is not available in this environment: {REASONS[prefix]}"
-    if names[:2] == ["ec2", "run-instances"] and _count(words) > MOST_INSTANCES:
-        return f"--count: at most {MOST_INSTANCES} instances at once"
     return ""
 
 
-def _count(words: list[str]) -> int:
-    """Return how many instances a command asks for."""
-    for n, word in enumerate(words):
-        name, _, value = word.partition("=")
-        if name == "--count":
-            text = value or (words[n + 1] if n + 1 < len(words) else "")
-            last = text.rpartition(":")[2]
-            return int(last) if last.isdecimal() else 0
-    return 0
+def _positional(words: list[str]) -> list[str]:
+    """Return service and operation, wherever global options stand."""
+    found, skip = [], False
+    for word in words:
+        if skip or word.startswith("-"):
+            skip = word in GLOBAL
+        else:
+            found.append(word)
+    return found
+
+
+def bounded(params: dict[str, Any], **_: object) -> None:
+    """Refuse to make thousands of things at once, however they are asked for.
+
+    Raises:
+        ValueError: naming the parameter.
+
+    """
+    for name, most in MOST.items():
+        value = params.get(name)
+        if isinstance(value, int) and value > most:
+            raise ValueError(f"{name}: at most {most} in this environment")

@@ -11,6 +11,7 @@ import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import awscli.clidriver as cli
@@ -18,7 +19,9 @@ import awscli.help
 import awscli.paramfile
 from awscli import EnvironmentVariables
 from awscli.bcdoc.textwriter import TextWriter
-from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from awscli.customizations.s3 import s3handler
+from awscli.s3transfer.futures import NonThreadedExecutor
+from botocore.awsrequest import AWSResponse
 from botocore.httpsession import URLLib3Session
 from botocore.session import Session
 from docutils.core import publish_string
@@ -34,8 +37,8 @@ TIMED_OUT = 124
 _ADVERT = re.compile(r"^usage: \rNote: AWS CLI version 2.*?\n\nusage: ", re.DOTALL)
 _CHOICES = re.compile(r"(Invalid choice), valid choices are:\n\n(?:[^\n]+\n)+")
 
-Answer = Callable[[AWSPreparedRequest], AWSResponse]
-"""The emulator: answers a signed request."""
+Answer = Callable[..., AWSResponse]
+"""The emulator: answers a signed request, given with the name of its event."""
 
 
 class Late(BaseException):
@@ -50,7 +53,7 @@ class Driver:
         driver = cli.create_clidriver()
         self._session = driver.session
         self._events = self._session._original_handler  # noqa: SLF001 - no public way
-        self._events.register_first("before-send", lambda request, **_: answer(request))
+        self._events.register_first("before-send", answer)
         self._parts = {
             name: self._session.get_component(name)
             for name in ("data_loader", "endpoint_resolver")
@@ -112,6 +115,10 @@ def _tame() -> None:
     awscli.paramfile.REMOTE_PREFIX_MAP.clear()
     awscli.paramfile.os = _NoExpansion()
     URLLib3Session.send = _no_network
+    # Threads would finish in an order of their own.
+    s3handler.TransferManager = partial(
+        s3handler.TransferManager, executor_cls=NonThreadedExecutor
+    )
 
 
 class _NoExpansion:

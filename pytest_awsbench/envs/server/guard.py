@@ -17,15 +17,12 @@ from typing import Any
 
 
 READABLE = tuple({
-    os.path.realpath(folder)
-    for folder in (
-        *sysconfig.get_paths().values(),
-        sys.prefix,
-        sys.base_prefix,
-        # Where the package itself is installed.
-        str(Path(__file__).parents[3]),
-    )
+    os.path.realpath(sysconfig.get_path(name))
+    for name in ("stdlib", "platstdlib", "purelib", "platlib")
 })
+"""Libraries, which are loaded as they are needed."""
+OURS = os.path.realpath(Path(__file__).parents[2])
+"""This package: its tasks have their solutions beside them."""
 HARMLESS = frozenset({os.devnull, "/dev/urandom"})
 MEMORY = 4 << 30
 FILE = 64 << 20
@@ -83,7 +80,7 @@ def _opened(scratch: str, arguments: tuple[Any, ...]) -> None:
         return
     if writes:
         raise PermissionError(errno.EACCES, "Permission denied", os.fsdecode(path))
-    if not any(_inside(real, folder) for folder in READABLE):
+    if _inside(real, OURS) or not any(_inside(real, folder) for folder in READABLE):
         raise FileNotFoundError(
             errno.ENOENT, "No such file or directory", os.fsdecode(path)
         )

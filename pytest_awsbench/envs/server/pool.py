@@ -19,7 +19,7 @@ from pytest_awsbench.envs.server.universe import Ran
 
 
 MODULE = "pytest_awsbench.envs.server.worker"
-STUCK_S = 20.0
+STUCK_S = 10.0
 """When a worker that does not answer is given up; a command is stopped at 5 s."""
 START_S = 60.0
 RECYCLE = 500

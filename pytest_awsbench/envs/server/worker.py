@@ -6,6 +6,7 @@ JSON lines over stdin and stdout: ``{"do": "open", "id": 1, "seed": 7}``, likewi
 """
 
 import json
+import mimetypes
 import os
 import shutil
 import sys
@@ -19,9 +20,10 @@ from typing import Any
 # The order matters: awscli brings the botocore that moto shall use.
 from pytest_awsbench.envs.server.driver import Driver  # isort: skip
 from botocore.awsrequest import AWSPreparedRequest, AWSResponse
+from botocore.exceptions import ClientError
 from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 
-from pytest_awsbench.envs.server.arguments import prepared
+from pytest_awsbench.envs.server.arguments import bounded, prepared
 from pytest_awsbench.envs.server.clock import Clock, no_waiting
 from pytest_awsbench.envs.server.guard import Guard, limit_resources
 from pytest_awsbench.envs.server.universe import Ran
@@ -69,10 +71,12 @@ class Worker:
         self._lanes: dict[int, Lane] = {}
         self._emulator = BotocoreStubber()
         self._driver = Driver(self._answer)
+        self._driver.on("before-parameter-build", bounded)
         self._driver.on("before-parameter-build.sqs.ReceiveMessage", no_waiting)
 
     def warm_up(self) -> None:
-        """Load what most commands need."""
+        """Load what most commands need, and the types of files from the host."""
+        mimetypes.init()
         self.open(0, 0)
         for command in WARM:
             self.run(0, f"aws {command}")
@@ -113,18 +117,18 @@ class Worker:
         finally:
             os.chdir(self._folder)
 
-    def _answer(self, request: AWSPreparedRequest) -> AWSResponse:
+    def _answer(
+        self, request: AWSPreparedRequest, event_name: str, **_: object
+    ) -> AWSResponse:
         """Answer a request from the active account; nothing leaves the process."""
         try:
             found = self._emulator.process_request(request)
-        except Exception as error:  # noqa: BLE001 - the emulator's own defects
+        except Exception as error:
             # As the service would say it; a bare repr would tell the model nothing.
             detail = traceback.format_exception_only(error)[-1].strip()
-            found = (
-                500,
-                {},
-                json.dumps({"__type": "InternalFailure", "message": detail}),
-            )
+            said = {"Code": "InternalFailure", "Message": detail}
+            operation = event_name.rpartition(".")[2]
+            raise ClientError({"Error": said}, operation) from error
         status, headers, body = found or (404, {}, "Not found")
         return AWSResponse(request.url, status, headers, MockRawResponse(body))
 

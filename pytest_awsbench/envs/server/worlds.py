@@ -93,9 +93,17 @@ def _configure() -> None:
             return list(original(self))
         if not parsed:
             parsed.extend(original(self))
-        return [copy.copy(policy) for policy in parsed]
+        return [_copied(policy) for policy in parsed]
 
     IAMBackend._init_aws_policies = managed  # noqa: SLF001
+
+
+def _copied(policy: Any) -> Any:  # noqa: ANN401 - of moto
+    """Return a policy of which nothing is shared that a command can change."""
+    fresh = copy.copy(policy)
+    fresh.tags = dict(policy.tags)
+    fresh.versions = [copy.copy(version) for version in policy.versions]
+    return fresh
 
 
 def settle() -> None:
