@@ -15,9 +15,9 @@ from pytest_awsbench.errors import ConfigError, InfraError
 MODULE = "pytest_awsbench.envs.server"
 NEEDS = ("openenv", "moto", "awscli", "websockets", "yaml")
 """What the extra [env] brings."""
-START_S = 60.0
-"""How long the server may take to be ready, seconds; it takes about five."""
-STOP_S = 5.0
+START_S = 180.0
+"""How long the server may take to be ready, seconds; on an idle machine five."""
+STOP_S = 15.0
 
 
 class EmbeddedServer:

@@ -90,7 +90,8 @@ def _serve(
             orphaned.start()
         warming.join()
         host, port = listener.getsockname()[:2]
-        ready = {"url": f"http://{host}:{port}", "pid": os.getpid()}
+        shown = f"[{host}]" if ":" in host else host
+        ready = {"url": f"http://{shown}:{port}", "pid": os.getpid()}
         sys.stdout.write(json.dumps(ready) + "\n")
         if not options.with_parent:
             sys.stdout.write(EXAMPLE.format(url=ready["url"]))
@@ -128,11 +129,8 @@ def _server(options: argparse.Namespace, pool: Pool, token: str | None) -> Any: 
 
 def _listening(host: str, port: int) -> socket.socket:
     """Take a port."""
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind((host, port))
-    listener.listen(128)
-    return listener
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    return socket.create_server((host, port), family=family, backlog=128)
 
 
 def _until_orphaned(server: Any) -> None:  # noqa: ANN401 - of uvicorn

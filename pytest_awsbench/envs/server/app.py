@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from pytest_awsbench.envs.schema import Task
-from pytest_awsbench.envs.server.episode import Episode, Rules
+from pytest_awsbench.envs.server.episode import IDLE, Episode, Rules
 from pytest_awsbench.envs.server.universe import Universe
 
 
@@ -88,7 +88,8 @@ class AwsEnvironment(Environment[Command, AwsObservation, Any]):  # type: ignore
     @property
     def state(self) -> dict[str, Any]:
         """What is known of the episode."""
-        return self._playing().state()
+        # Asked on the event loop: opening an account would hold up all sessions.
+        return dict(IDLE) if self._episode is None else self._episode.state()
 
     def close(self) -> None:
         """Give the account back."""

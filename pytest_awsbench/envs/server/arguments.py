@@ -17,6 +17,8 @@ MOST: Mapping[str, int] = {
     "DesiredCapacity": 100,
 }
 """Parameters of requests that make many things, and how many may be asked for."""
+LONGEST = 128 << 10
+"""Characters of a command: Linux takes no longer argument, and time grows with them."""
 FLAGS = frozenset({
     "--debug",
     "--no-cli-pager",
@@ -54,6 +56,8 @@ REASONS: Mapping[str, str] = {
 
 def prepared(command: str) -> list[str] | Ran:
     """Return the arguments of a command, without ``aws``; or what refuses it."""
+    if len(command) > LONGEST:
+        return Ran(REFUSED, "", "aws: Argument list too long")
     try:
         words = shlex.split(command)
     except ValueError as error:

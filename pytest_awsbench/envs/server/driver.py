@@ -32,7 +32,9 @@ from pytest_awsbench.envs.server.universe import Ran
 MAX_OUTPUT = 1_000_000
 """Characters of output that are kept."""
 LIMIT_S = 5.0
-"""Seconds that a command may take."""
+"""Seconds of CPU that a command may take: a busy machine is not the model's fault."""
+WALL_S = 60.0
+"""Seconds after which it is stopped anyway."""
 TIMED_OUT = 124
 _ADVERT = re.compile(r"^usage: \rNote: AWS CLI version 2.*?\n\nusage: ", re.DOTALL)
 _CHOICES = re.compile(r"(Invalid choice), valid choices are:\n\n(?:[^\n]+\n)+")
@@ -157,13 +159,20 @@ def _limited() -> Iterator[None]:
     def late(*_: object) -> None:
         raise Late
 
-    before = signal.signal(signal.SIGALRM, late)
-    signal.setitimer(signal.ITIMER_REAL, LIMIT_S)
+    timers = {
+        signal.SIGPROF: (signal.ITIMER_PROF, LIMIT_S),
+        signal.SIGALRM: (signal.ITIMER_REAL, WALL_S),
+    }
+    before = {name: signal.signal(name, late) for name in timers}
+    for timer, seconds in timers.values():
+        signal.setitimer(timer, seconds)
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.signal(signal.SIGALRM, before)
+        for timer, _ in timers.values():
+            signal.setitimer(timer, 0)
+        for name, handler in before.items():
+            signal.signal(name, handler)
 
 
 def _text(stream: io.TextIOWrapper) -> str:

@@ -1,8 +1,9 @@
 """One session's environment: reset, step, state."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Any
 from uuid import uuid4
 
@@ -18,6 +19,22 @@ from pytest_awsbench.envs.server.universe import Ran, Universe
 HINT = "aws help --task-hint"
 READY = "Environment reset. Infra state wiped."
 NOT_AWS = "Only AWS CLI commands (starting with 'aws') are allowed."
+IDLE: Mapping[str, Any] = MappingProxyType({
+    "episode_id": None,
+    "step_count": 0,
+    "current_task": None,
+    "tracker": {
+        "step_count": 0,
+        "hints_used": 0,
+        "progress": 0.0,
+        "commands_executed": [],
+        "credited_operations": [],
+    },
+    "infra_state": {},
+    "chaos_occurred": False,
+    "current_tier": "warmup",
+})
+"""What is known before the first reset."""
 HELP_WORDS = 3
 """Words of ``aws s3 help``, or ``aws help s3``."""
 FEW, MANY = 2, 3
@@ -79,6 +96,8 @@ class Episode:
         self._played += 1
         rng = random.Random(seed)  # noqa: S311 - a draw, not a secret
         task = task or self._drawn(rng)
+        # Should the set-up fail, there is no episode: the account is not the old one's.
+        self._now = None
         self._universe.reset(seed)
         for command in (*task.setup_commands, *_drifts(task, rng)):
             self._prepare(task, command)
@@ -117,7 +136,7 @@ class Episode:
         """Return what is known of the episode, its criteria included."""
         now = self._now
         if now is None:
-            return {"episode_id": None, "step_count": 0, "current_task": None}
+            return dict(IDLE)
         return {
             "episode_id": now.episode_id,
             "step_count": now.steps,
@@ -151,7 +170,10 @@ class Episode:
             reward = rewards.on_the_way(grade, now.progress, now.history, now.hints)
         now.progress = max(now.progress, grade.progress)
         if self._rules.chaos and not grade.achieved:
-            now.chaos |= strike(now.task, now.history, self._universe, now.rng)
+            struck = strike(now.task, now.history, self._universe, now.rng)
+            if struck:
+                now.chaos = True
+                now.grader.forget()
         return self._frame(ran, reward, grade)
 
     def _frame(

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from pytest_awsbench.envs.schema import StateCheck, Step, SuccessCriteria
-from pytest_awsbench.envs.server.commands import Executed, succeeded
+from pytest_awsbench.envs.server.commands import Executed, family, succeeded
 from pytest_awsbench.envs.server.universe import Universe
 from pytest_awsbench.envs.server.verifiers import exists
 
@@ -60,6 +60,10 @@ class Grader:
             return Grade(1.0, achieved=True)
         return found
 
+    def forget(self) -> None:
+        """Check again whatever the next command is: the account has changed."""
+        self._checked = None
+
     def _state(self, history: Sequence[Executed], universe: Universe) -> Grade:
         """Grade by the end state; the services must have been used with success."""
         if self._checked is None or not history[-1].only_reads:
@@ -69,7 +73,8 @@ class Grader:
             ]
         checks = self._checked
         share = sum(checks) / len(checks)
-        done = all(checks) and self._services_used(history)
+        tried = not self._sound or bool(succeeded(history))
+        done = all(checks) and tried and self._services_used(history)
         steps = self._criteria.steps
         if steps:
             progress = STEPS * self._prefix(steps, history) + CHECKS * share
@@ -88,7 +93,9 @@ class Grader:
         assert wanted is not None  # noqa: S101 - dispatched on it
         if exists(wanted.service, wanted.name, universe, whole=self._sound):
             return Grade(1.0, achieved=True)
-        return Grade(0.5 if self._matches(history[-1]) else 0.0, achieved=False)
+        named = not self._sound or history[-1].names(wanted.name)
+        found = named and self._matches(history[-1])
+        return Grade(0.5 if found else 0.0, achieved=False)
 
     def _command(self, latest: Executed) -> Grade:
         """Grade by the latest command."""
@@ -101,13 +108,15 @@ class Grader:
         operation = self._criteria.operation or ""
         if not executed.ok or not (contains or operation):
             return False
+        if self._sound and executed.pretends:
+            return False
         text = executed.command.lower()
         if not self._sound:
             return contains.lower() in text and operation.lower() in text
         named = not contains or bool(
             re.search(rf"(?<![\w-]){re.escape(contains.lower())}(?![\w-])", text)
         )
-        service = contains in {executed.service, f"{executed.service}api"}
+        service = family(contains) == family(executed.service)
         return (named or service) and (
             not operation or operation in executed.operations
         )
@@ -125,8 +134,10 @@ class Grader:
     def _does(self, executed: Executed, step: Step) -> bool:
         """Whether a command does a step."""
         if self._sound:
-            return step.operation in executed.operations and (
-                step.resource is None or executed.names(step.resource)
+            return (
+                not executed.pretends
+                and step.operation in executed.operations
+                and (step.resource is None or executed.names(step.resource))
             )
         words = executed.command.split()
         if len(words) < 3 or words[2] != step.operation:  # noqa: PLR2004 - aws, service
@@ -137,10 +148,11 @@ class Grader:
 
     def _services_used(self, history: Sequence[Executed]) -> bool:
         """Whether every service was used with success."""
-        used = [
-            e.service if self._sound else [*e.command.split(), ""][1]
-            for e in succeeded(history)
-        ]
+        done = succeeded(history)
+        if self._sound:
+            families = {family(e.service) for e in done if not e.pretends}
+            return families >= {family(s) for s in self._criteria.services}
+        used = [[*e.command.split(), ""][1] for e in done]
         return all(
             any(service in name for name in used) for service in self._criteria.services
         )

@@ -19,9 +19,9 @@ from pytest_awsbench.envs.server.universe import Ran
 
 
 MODULE = "pytest_awsbench.envs.server.worker"
-STUCK_S = 10.0
-"""When a worker that does not answer is given up; a command is stopped at 5 s."""
-START_S = 60.0
+STUCK_S = 90.0
+"""When a worker that does not answer is given up; it stops a command by itself."""
+START_S = 180.0
 RECYCLE = 500
 """Episodes after which a worker is replaced: the emulator grows with each."""
 TRIES = 2

@@ -90,5 +90,5 @@ def _undoes(later: Executed, made: Executed) -> bool:
     kind = made.operation.removeprefix("create-")
     deletes = {f"delete-{kind}"} | ({"rb", "delete-bucket"} if kind == "mb" else set())
     return not deletes.isdisjoint(later.operations) and any(
-        later.names(word) for word in made.words[3:] if not word.startswith("-")
+        later.names(word.removeprefix("s3://").rstrip("/")) for word in made.given
     )
