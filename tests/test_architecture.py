@@ -168,3 +168,16 @@ def test_torch_in_one_place() -> None:
     }
 
     assert {name.split(".")[0] for name in users} <= {"models", "demo"}
+
+
+def test_server_stands_alone() -> None:
+    """The environment's processes import nothing of the package but environments."""
+    foreign = {
+        (name, target)
+        for name, tree in modules().items()
+        if name.startswith("envs.server")
+        for target in ours(tree, set(modules()))
+        if not target.startswith("envs.")
+    }
+
+    assert foreign <= {("envs.server.__main__", "errors")}
