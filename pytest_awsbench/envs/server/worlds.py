@@ -9,7 +9,7 @@ import copy
 import gc
 from typing import Any
 
-from moto.core.base_backend import BackendDict
+from moto.core.base_backend import AccountSpecificBackend, BackendDict
 from moto.core.config import default_user_config
 from moto.core.model_instances import reset_model_data
 from moto.iam.models import IAMBackend
@@ -17,6 +17,9 @@ from moto.iam.models import IAMBackend
 
 OWN = {"backend", "service_name", "_use_boto3_regions", "_additional_regions", "_id"}
 """What a container is, rather than what it holds."""
+
+COLLECT = 20
+"""After so many emptied worlds their remains are collected."""
 
 Held = dict[Any, tuple[dict[str, Any], dict[str, Any]]]
 """Container → its content, and what else hangs on it."""
@@ -34,7 +37,9 @@ class Worlds:
 
     def __init__(self) -> None:
         _configure()
+        _remember_regions()
         self._active = World()
+        self._wiped = 0
 
     def activate(self, world: World) -> None:
         """Put a world in place; the other one keeps what it held."""
@@ -51,6 +56,10 @@ class Worlds:
             _taken_out()
             reset_model_data()
         world.held = {}
+        self._wiped += 1
+        if self._wiped % COLLECT == 0:
+            # Backends refer to each other: they go only when cycles are looked for.
+            gc.collect()
 
 
 def _taken_out() -> Held:
@@ -96,6 +105,22 @@ def _configure() -> None:
         return [_copied(policy) for policy in parsed]
 
     IAMBackend._init_aws_policies = managed  # noqa: SLF001
+
+
+def _remember_regions() -> None:
+    """Keep the regions of a service once, not with every account that asks for them.
+
+    moto's own cache holds the accounts themselves, with all that is in them.
+    """
+    known: dict[str, list[str]] = {}
+    original = AccountSpecificBackend._generate_regions.__wrapped__  # noqa: SLF001
+
+    def regions(self: Any, service: str) -> list[str]:  # noqa: ANN401 - of moto
+        if service not in known:
+            known[service] = original(self, service)
+        return list(known[service])
+
+    AccountSpecificBackend._generate_regions = regions  # noqa: SLF001
 
 
 def _copied(policy: Any) -> Any:  # noqa: ANN401 - of moto
