@@ -27,8 +27,13 @@ def suite_lines(account: Account, flips: int | None) -> Iterator[str]:
     yield from aligned([_heads(account), *_rows(account)])
     for verdict in account.verdicts:
         yield from (f"  {verdict.name}: {note}" for note in verdict.notes)
+    primary = account.suite.primary
     for by in ("tier", "source"):
-        yield from _shares(account, by)
+        yield from _groups(account, primary, by)
+    if flips is None:
+        for metric in account.suite.scorers:
+            if metric != primary:
+                yield from _groups(account, metric, "tier")
     yield from _footer(account)
     yield from _flips(account, flips)
 
@@ -123,18 +128,18 @@ def _judgement(verdict: Verdict, *, gated: bool) -> str:
     return text
 
 
-def _shares(account: Account, by: str) -> Iterator[str]:
-    """Yield the primary metric by tier or by source, on one line."""
+def _groups(account: Account, metric: str, by: str) -> Iterator[str]:
+    """Yield a metric by tier or by source, on one line."""
     groups: dict[str, list[float]] = {}
-    metric = account.suite.primary
     for sample in account.suite.samples:
         value = account.results[sample.id].scores.get(metric)
         if value is not None:
             groups.setdefault(getattr(sample, by), []).append(value)
-    if set(groups) != {""}:
+    if groups and set(groups) != {""}:
+        shown = number if metric in account.suite.numbers else percent
         names = sorted(groups, key=_easy_first)
-        shares = "  ".join(f"{n or '-'} {percent(fmean(groups[n]))}" for n in names)
-        yield f" {metric} by {by}: {shares}"
+        means = "  ".join(f"{n or '-'} {shown(fmean(groups[n]))}" for n in names)
+        yield f" {metric} by {by}: {means}"
 
 
 def _easy_first(name: str) -> int:

@@ -132,6 +132,17 @@ def test_table(toy: pytest.Pytester, workers: list[str]) -> None:
     ])
 
 
+def test_all_metrics_by_tier(toy: pytest.Pytester) -> None:
+    """-v shows every metric by tier."""
+    result = toy.runpytest(BAD, "-m", "env", TASKS, "-v")
+
+    result.stdout.fnmatch_lines_random([
+        "*completion_rate by tier: warmup 100.0%  beginner 0.0%  expert 0.0%",
+        "*avg_steps by tier: warmup 1.000  beginner 15.000  expert 15.000",
+        "*format_failure_rate by tier: warmup 0.0% *",
+    ])
+
+
 def test_gate(toy: pytest.Pytester, workers: list[str]) -> None:
     """Completion is gated against the stored baseline, one line per task."""
     first = toy.runpytest_subprocess(GOOD, "-m", "env", TASKS, "--snapshot-update")
