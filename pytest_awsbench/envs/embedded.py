@@ -55,7 +55,8 @@ class EmbeddedServer:
         self._file = self._log.open("w", encoding="utf-8")
         flags = ["--port=0", "--with-parent", *self._arguments]
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", MODULE, *flags],
+            # Without the working folder, in which anything may lie.
+            [sys.executable, "-P", "-m", MODULE, *flags],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._file,

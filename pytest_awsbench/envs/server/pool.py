@@ -126,7 +126,8 @@ class Lane:
         self._served = len(self._logs)
         self._buffer = b""
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", MODULE],
+            # Without the working folder: the package is this one, not one that lies there.
+            [sys.executable, "-P", "-m", MODULE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env={**ENVIRONMENT, "PYTHONPATH": _import_path()},
