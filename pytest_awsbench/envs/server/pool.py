@@ -126,7 +126,7 @@ class Lane:
         self._served = len(self._logs)
         self._buffer = b""
         self._process = subprocess.Popen(  # noqa: S603 - our own module
-            # Without the working folder: the package is this one, not one that lies there.
+            # Without the working folder, in which another package may lie.
             [sys.executable, "-P", "-m", MODULE],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
