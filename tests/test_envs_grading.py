@@ -110,6 +110,21 @@ def test_hints_say_more_each_time() -> None:
     assert texts[3] == texts[2]
 
 
+def test_services_are_known_by_the_operations() -> None:
+    """A task that names no services has those of its operations in its first hint."""
+    played = episode({
+        "steps": [
+            {"operation": "create-bucket"},
+            {"operation": "put-bucket-policy"},
+            {"operation": "create-log-group"},
+        ]
+    })
+
+    text = played.step(HINT)["observation"]["hint_text"]
+
+    assert text == "You'll need these AWS services: s3api, logs"
+
+
 def test_progress_is_never_masked() -> None:
     """What is intercepted shows the progress so far, unlike in the reference."""
     played = episode(PIPELINE)

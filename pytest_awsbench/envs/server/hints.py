@@ -1,11 +1,52 @@
 """Three levels of help: services, operations, the form of the commands."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from pytest_awsbench.envs.schema import SuccessCriteria
 
 
 LEVELS = 3
+OF: Mapping[str, str] = MappingProxyType({
+    "bucket": "s3api",
+    "object": "s3api",
+    "queue": "sqs",
+    "message": "sqs",
+    "topic": "sns",
+    "subscribe": "sns",
+    "publish": "sns",
+    "table": "dynamodb",
+    "item": "dynamodb",
+    "function": "lambda",
+    "role": "iam",
+    "user": "iam",
+    "group": "iam",
+    "bucket-policy": "s3api",
+    "policy": "iam",
+    "profile": "iam",
+    "secret": "secretsmanager",
+    "parameter": "ssm",
+    "rule": "events",
+    "targets": "events",
+    "log-group": "logs",
+    "retention-policy": "logs",
+    "log-stream": "logs",
+    "stream": "kinesis",
+    "cluster": "ecs",
+    "repository": "ecr",
+    "key": "kms",
+    "alias": "kms",
+    "vpc": "ec2",
+    "subnet": "ec2",
+    "volume": "ec2",
+    "security-group": "ec2",
+    "key-pair": "ec2",
+    "alarm": "cloudwatch",
+    "database": "glue",
+    "work-group": "athena",
+    "stack": "cloudformation",
+})
+"""What an operation is about, by the end of its name → the service."""
 _FALLBACK = (
     "Read the task again: which AWS service does it name?",
     "Use describe, get or list operations to see what is there, then change it.",
@@ -28,7 +69,8 @@ def _services(criteria: SuccessCriteria) -> str:
     if not services and criteria.command_contains and criteria.operation:
         return f"You'll need these AWS services: {criteria.command_contains}"
     if not services:
-        services += [*dict.fromkeys(_of_checks(criteria))]
+        found = (*_of_steps(criteria), *_of_checks(criteria))
+        services += [*dict.fromkeys(found)]
     return f"You'll need these AWS services: {', '.join(services)}" if services else ""
 
 
@@ -50,6 +92,16 @@ def _structure(criteria: SuccessCriteria) -> str:
         contains = criteria.command_contains or "..."
         parts = [f"aws {contains} {criteria.operation} ..."]
     return f"Command structure: {' → '.join(parts)}" if parts else ""
+
+
+def _of_steps(criteria: SuccessCriteria) -> Iterator[str]:
+    """Yield the services of operations, as far as their names tell."""
+    for step in criteria.steps:
+        words = step.operation.split("-")
+        ends = ("-".join(words[start:]) for start in range(len(words)))
+        service = next((OF[end] for end in ends if end in OF), None)
+        if service is not None:
+            yield service
 
 
 def _of_checks(criteria: SuccessCriteria) -> Iterator[str]:
