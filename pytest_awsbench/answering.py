@@ -1,16 +1,18 @@
 """The answers of one model to one suite: recorded, on their way, or to be asked."""
 
+import hashlib
 import threading
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping
 from concurrent.futures import Future
+from dataclasses import replace
 from typing import Protocol
 
 from pytest_awsbench.chunks import Chunk, plan_chunks
 from pytest_awsbench.engine import SLICE_S, Engine, attempt
 from pytest_awsbench.errors import InfraError
 from pytest_awsbench.models.spec import Model
-from pytest_awsbench.records import Answer, Decoding, Sample
+from pytest_awsbench.records import Answer, Decoding, Draws, Sample
 
 
 Keep = Callable[[Sample, Answer | InfraError], None]
@@ -133,13 +135,32 @@ class Answers:
             self._news.notify_all()
 
 
-def completing(decoding: Decoding) -> Ask:
-    """Return how prompts are answered: the whole chunk as one batch."""
+def completing(decoding: Decoding, draws: int = 1) -> Ask:
+    """Return how prompts are answered: the whole chunk as one batch.
+
+    Args:
+        decoding: how answers are sampled; what is not greedy gets a seed of its own
+            for each chunk and each draw, whoever else is asked.
+        draws: answers to each prompt.
+
+    """
 
     def ask(model: Model, chunk: Chunk, spare: Collection[str], keep: Keep) -> None:
         del spare  # whoever is left out would change the company of the others
-        completions = attempt(model, chunk.prompts, decoding)
-        for sample, completion in zip(chunk.samples, completions, strict=True):
-            keep(sample, completion)
+        batches = [
+            attempt(model, chunk.prompts, _seeded(decoding, chunk.index, draw))
+            for draw in range(draws)
+        ]
+        for sample, *answers in zip(chunk.samples, *batches, strict=True):
+            keep(sample, Draws(tuple(answers)) if draws > 1 else answers[0])
 
     return ask
+
+
+def _seeded(decoding: Decoding, chunk: int, draw: int) -> Decoding:
+    """Return the decoding of one batch; greedy decoding has no use for a seed."""
+    if decoding.temperature == 0:
+        return decoding
+    text = f"{decoding.seed}\0{chunk}\0{draw}".encode()
+    seed = int.from_bytes(hashlib.sha256(text).digest()[:4]) >> 1
+    return replace(decoding, seed=seed)

@@ -4,12 +4,19 @@ One line per item, sorted by id: what it showed, never what the model said.
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 
 from pytest_awsbench.errors import StoreError
 from pytest_awsbench.records import Arm, ItemStats, Run
@@ -88,7 +95,19 @@ class _File(_Strict):
     versions: dict[str, str]
     metrics: dict[str, int]
     settings: dict[str, bool | int | float | str] = {}
+    selected_from: Annotated[int, Field(ge=1)] = 1
+    run_means: dict[str, list[_Number]] = {}
     items: dict[str, _Row]
+
+    @model_validator(mode="after")
+    def _one_mean_per_run(self) -> Self:
+        """Refuse means that do not belong to the stored runs."""
+        for metric, means in self.run_means.items():
+            if len(means) != self.runs:
+                raise ValueError(
+                    f"run_means.{metric} has {len(means)} means, of {self.runs} runs"
+                )
+        return self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -109,9 +128,15 @@ class Baseline:
     items: Mapping[str, ItemStats]
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What else the answers depend on, such as the environment of episodes."""
+    selected_from: int = 1
+    """Checkpoints of which the model was chosen, before it was measured again."""
+    run_means: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Metric → mean of each run; empty for one."""
 
     @classmethod
-    def from_run(cls, run: Run, metric_versions: Mapping[str, int]) -> Self:
+    def from_run(
+        cls, run: Run, metric_versions: Mapping[str, int], selected_from: int = 1
+    ) -> Self:
         """Return what a finished run would store."""
         named = {m for result in run.results.values() for m in result.scores}
         card = run.model
@@ -132,7 +157,60 @@ class Baseline:
             metrics={name: metric_versions.get(name, 1) for name in sorted(named)},
             items=_items(run),
             settings=dict(run.settings),
+            selected_from=selected_from,
         )
+
+    def with_run(self, run: "Baseline") -> "Baseline":
+        """Return this baseline with a further run of the same.
+
+        Raises:
+            StoreError: if the run is of another model, other data or settings.
+
+        """
+        if differing := self._differing(run):
+            raise StoreError(
+                f"this run cannot be added to the baseline: {', '.join(differing)}"
+                " differ; store it alone, without --awsbench-add-run"
+            )
+        return replace(
+            self,
+            date=run.date,
+            versions=run.versions,
+            runs=self.runs + 1,
+            items={
+                key: _summed(item, run.items[key]) for key, item in self.items.items()
+            },
+            run_means={
+                metric: [*self._means(metric), *run._means(metric)]  # noqa: SLF001
+                for metric in self.metrics
+            },
+        )
+
+    def _differing(self, run: "Baseline") -> list[str]:
+        """Name what another run does not have in common with this baseline."""
+        seedless = [
+            {k: v for k, v in one.decoding.items() if k != "seed"}
+            for one in (self, run)
+        ]
+        same = {
+            "weights": self.model["weights"] == run.model["weights"],
+            "chat template": self.model["template"] == run.model["template"],
+            "data": self.data["digest"] == run.data["digest"],
+            "decoding": seedless[0] == seedless[1],
+            "settings": self.settings == run.settings,
+            "metrics": self.metrics == run.metrics,
+            "items": self.items.keys() == run.items.keys(),
+        }
+        return [name for name, equal in same.items() if not equal]
+
+    def _means(self, metric: str) -> Sequence[float]:
+        """Return the mean of each run."""
+        if metric in self.run_means:
+            return self.run_means[metric]
+        known = [i for i in self.items.values() if metric in i.sums]
+        total = sum(item.weight for item in known)
+        summed = sum(i.weight * i.sums[metric][0] / i.k for i in known)
+        return [round(summed / total, 9)] if total else [0.0]
 
     def arm(self, label: str) -> Arm:
         """Return one side of a comparison."""
@@ -143,6 +221,7 @@ class Baseline:
             data_digest=str(self.data["digest"]),
             subset=str(self.data["subset"]),
             settings=self.settings,
+            run_means=self.run_means,
         )
 
     def provenance(self) -> dict[str, Any]:
@@ -158,6 +237,8 @@ class Baseline:
             "versions": dict(self.versions),
             "metrics": dict(self.metrics),
             **({"settings": dict(self.settings)} if self.settings else {}),
+            **({"selected_from": self.selected_from} if self.selected_from > 1 else {}),
+            **({"run_means": dict(self.run_means)} if self.run_means else {}),
         }
 
     def same_as(self, other: "Baseline") -> bool:
@@ -206,6 +287,8 @@ def loads(text: str, path: Path) -> Baseline:
         metrics=stored.metrics,
         items={key: row.stats() for key, row in stored.items.items()},
         settings=stored.settings,
+        selected_from=stored.selected_from,
+        run_means=stored.run_means,
     )
 
 
@@ -259,6 +342,20 @@ def _row(item: ItemStats) -> dict[str, Any]:
         "k": item.k,
         "sums": {m: [_short(s), _short(q)] for m, (s, q) in sorted(item.sums.items())},
     }
+
+
+def _summed(item: ItemStats, other: ItemStats) -> ItemStats:
+    """Return an item with the measurements of another run of it."""
+    return replace(
+        item,
+        outcome=other.outcome,
+        k=item.k + other.k,
+        sums={
+            metric: (pair[0] + other.sums[metric][0], pair[1] + other.sums[metric][1])
+            for metric, pair in item.sums.items()
+            if metric in other.sums
+        },
+    )
 
 
 def _distinct(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -25,6 +25,8 @@ NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 
 Name = Annotated[str, Field(pattern=NAME)]
 Share = Annotated[float, Field(ge=0, le=1)]
+Alpha = Annotated[float, Field(gt=0, lt=0.5)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class _Table(BaseModel):
@@ -66,6 +68,34 @@ class ModelTable(DecodingTable):
         return self.model_dump(exclude_unset=True, exclude={"extends"})
 
 
+class PublishedTable(_Table):
+    """``baseline`` of a gate: a number that was published without its items."""
+
+    value: float | str
+    n: PositiveInt | None = None
+    stderr: Annotated[float, Field(gt=0)] | None = None
+    source: str = ""
+
+    @model_validator(mode="after")
+    def _printed_share(self) -> Self:
+        """Refuse what is no share, or says twice how good it is."""
+        text = str(self.value).strip()
+        try:
+            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
+        except ValueError:
+            raise ValueError(
+                f"value = {self.value!r}: write 0.889 or '88.9%'"
+            ) from None
+        if not 0 <= share <= 1:
+            raise ValueError(f"value = {self.value!r}: not a share in [0, 1]")
+        if self.n is not None and self.stderr is not None:
+            raise ValueError("n and stderr: give one; n says more")
+        return self
+
+
+Finite = Annotated[float, Field(allow_inf_nan=False)]
+
+
 class GateTable(_Table):
     """``[[tool.awsbench.gates]]``."""
 
@@ -73,13 +103,41 @@ class GateTable(_Table):
     metric: str
     model: Name | list[Name] | None = None
     """Only for these models; default: every model of the run."""
-    min: float | None = None
-    max: float | None = None
-    max_drop: Annotated[float, Field(ge=0)] = 0.0
-    margin: Annotated[float, Field(gt=0)] = 0.10
-    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
+    tier: str | list[str] | None = None
+    """Only items of these tiers."""
+    min: Finite | None = None
+    max: Finite | None = None
+    max_drop: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    min_gain: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
+    margin: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    alpha: Alpha | None = None
     against: Name | None = None
+    baseline: PublishedTable | str | None = None
+    """A published number, or a TOML or JSON file of them, by metric."""
+    direction: Literal["higher", "lower"] | None = None
+    cluster: Literal["task_id", "tier", "source", "id"] = "task_id"
+    weight: Literal["tier", "source"] | dict[str, Positive] | None = None
+    guard: bool = False
     inconclusive: Literal["warn", "fail"] | None = None
+    confirm: Annotated[int, Field(ge=0)] | None = None
+
+    @model_validator(mode="after")
+    def _fitting(self) -> Self:
+        """Refuse keys that contradict each other."""
+        if self.guard and self.margin is None:
+            raise ValueError("guard = true needs margin: the drop that matters")
+        if self.guard and (self.max_drop or self.min_gain is not None):
+            raise ValueError("guard = true has its margin; drop max_drop and min_gain")
+        if self.baseline is not None and self.against is not None:
+            raise ValueError("baseline and against: compare with one of them")
+        return self
+
+    @property
+    def tiers(self) -> tuple[str, ...]:
+        """Tiers that the gate is for; empty: all."""
+        if self.tier is None:
+            return ()
+        return (self.tier,) if isinstance(self.tier, str) else tuple(self.tier)
 
     def applies_to(self, model: str) -> bool:
         """Whether this gate judges the model."""
@@ -101,6 +159,19 @@ class Settings(DecodingTable):
     strict: bool = False
     require_gates: bool = False
     inconclusive: Literal["warn", "fail"] = "warn"
+    alpha: Alpha = 0.05
+    """Of a session: shared out among the gates that name none of their own."""
+    confirm: Annotated[int, Field(ge=0)] = 0
+    """Fresh runs that are pooled before a red verdict stands."""
+    early_stop: bool = False
+    """Whether to skip what cannot change a verdict any more."""
+    selected_from: PositiveInt = 1
+    """Checkpoints of which the one that is stored as a baseline was chosen."""
+    train: str | None = None
+    """Training rows, for leakage: a path, a Hub id, or ``builtin``."""
+    train_split: str | None = None
+    max_leak: Share | None = None
+    """Share of held-out prompts that may stand in the training rows."""
     baselines: str = "awsbench_baselines"
     keep_runs: PositiveInt = 20
     env: str | None = None
@@ -112,7 +183,7 @@ class Settings(DecodingTable):
     tasks: str = "builtin"
     max_steps: PositiveInt = 15
     repeats: PositiveInt = 1
-    """Trials of each task."""
+    """Times that each item is measured."""
     prompt: str = "sft"
     """The prompt adapter of episodes."""
     live_episodes: PositiveInt = 16

@@ -68,7 +68,27 @@ def add_options(parser: pytest.Parser) -> None:
         "--awsbench-repeats",
         type=int,
         metavar="K",
-        help="trials of each task of suite env (default: 1)",
+        help=(
+            "measure each item K times: trials of a task, or sampled answers to a"
+            " prompt (default: 1)"
+        ),
+    )
+    group.addoption(
+        "--awsbench-add-run",
+        action="store_true",
+        help=(
+            "with --snapshot-update: add this run to the stored baseline of the same"
+            " weights, data and settings, instead of replacing it"
+        ),
+    )
+    group.addoption(
+        "--awsbench-selected-from",
+        type=int,
+        metavar="M",
+        help=(
+            "with --snapshot-update: the model was chosen among M checkpoints; the"
+            " run that chose it is not stored"
+        ),
     )
     group.addoption(
         "--awsbench-resume",
@@ -162,7 +182,7 @@ def env_wanted(config: pytest.Config) -> bool:
     if config.getoption("markexpr", ""):
         named = "env" in re.findall(r"[\w-]+", config.getoption("markexpr"))
         return named and selects(config, "env")
-    flags = ("awsbench_env_url", "awsbench_tasks", "awsbench_repeats")
+    flags = ("awsbench_env_url", "awsbench_tasks")
     return (
         any(config.getoption(flag) is not None for flag in flags)
         or any(is_ours(arg) and "::env" in arg for arg in config.args)

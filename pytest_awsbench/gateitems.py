@@ -7,16 +7,16 @@ from typing import Any
 import pytest
 
 from pytest_awsbench.baselines import Baseline
-from pytest_awsbench.config import GateTable
-from pytest_awsbench.errors import AwsbenchError, ConfigError
-from pytest_awsbench.gates import Gate, Verdict, line
+from pytest_awsbench.confirming import confirmed
+from pytest_awsbench.errors import AwsbenchError
+from pytest_awsbench.gates import Gate, Verdict
 from pytest_awsbench.ledger import Account, arm_of
 from pytest_awsbench.records import Arm
-from pytest_awsbench.scoring.episodes import CONDITIONAL
 from pytest_awsbench.session import BenchSession
 from pytest_awsbench.snapshots import accept
 from pytest_awsbench.stats.status import Status
 from pytest_awsbench.stores import find_baseline
+from pytest_awsbench.verdicts import line
 
 
 class GateFailedError(AssertionError):
@@ -66,85 +66,20 @@ class GateItem(pytest.Function):
 
 
 def gates_of(bench: BenchSession, model: str, suite: str) -> Iterator[GateCall]:
-    """Yield the gates of a model and suite: configured ones, then those of hooks."""
-    gates: list[Gate | Callable[..., Any]] = [
-        _gate(bench, model, table)
-        for table in bench.options.settings.gates
-        if table.suite == suite and table.applies_to(model)
-    ]
-    if not gates:
-        primary = GateTable(suite=suite, metric=bench.suites[suite].primary)
-        gates.append(_gate(bench, model, primary))
-    for more in bench.config.hook.pytest_awsbench_gates(
-        config=bench.config, model=model, suite=suite
-    ):
-        gates += [more] if isinstance(more, Gate) or callable(more) else more
-    taken: dict[str, int] = {}
-    for gate in gates:
-        name, call = _named(gate)
-        taken[name] = taken.get(name, 0) + 1
-        suffix = f"-{taken[name]}" if taken[name] > 1 else ""
-        yield GateCall(name + suffix, call)
+    """Yield the gates of a model and suite as what their items run."""
+    for planned in bench.gates.gates[model, suite]:
+        yield GateCall(planned.name, _call(planned.gate))
 
 
-def check_gates(bench: BenchSession) -> None:
-    """Refuse gates that name what does not exist, before anything is loaded.
-
-    Raises:
-        ConfigError: naming the gate, and what there is.
-
-    """
-    own_metrics = bool(bench.config.hook.pytest_awsbench_score.get_hookimpls())
-    for number, table in enumerate(bench.options.settings.gates):
-        where = f"[tool.awsbench] gates.{number}"
-        if table.suite not in {*bench.suites, "dataset", "env"}:
-            known = ", ".join(bench.suites)
-            raise ConfigError(f"{where}.suite = {table.suite!r}: known: {known}")
-        if table.suite == "env" and table.metric in CONDITIONAL:
-            raise ConfigError(
-                f"{where}.metric = {table.metric!r} is shown, but cannot be gated:"
-                f" {CONDITIONAL[table.metric]}"
-            )
-        suite = bench.suites.get(table.suite)
-        if suite and table.metric not in suite.scorers and not own_metrics:
-            known = ", ".join(suite.scorers)
-            raise ConfigError(f"{where}.metric = {table.metric!r}: known: {known}")
-        if suite and table.metric in suite.lower:
-            raise ConfigError(
-                f"{where}.metric = {table.metric!r}: less of it is better, and a gate"
-                " judges what may not drop; gate completion_rate"
-            )
-        if table.against is not None and table.against not in bench.options.known:
-            known = ", ".join(bench.options.known)
-            raise ConfigError(f"{where}.against = {table.against!r}: known: {known}")
-
-
-def _gate(bench: BenchSession, model: str, table: GateTable) -> Gate:
-    """Return a configured gate as the library judges it."""
-    return Gate(
-        suite=table.suite,
-        metric=table.metric,
-        min=table.min,
-        max=table.max,
-        max_drop=table.max_drop,
-        margin=table.margin,
-        alpha=table.alpha,
-        # A model compared with itself says nothing; its own baseline does.
-        against=table.against if table.against != model else None,
-        inconclusive=table.inconclusive or bench.options.settings.inconclusive,
-    )
-
-
-def _named(gate: Gate | Callable[..., Any]) -> tuple[str, Callable[..., Any]]:
-    """Return a gate's name and the function that its item runs."""
+def _call(gate: Gate | Callable[..., Any]) -> Callable[..., Any]:
+    """Return the function that a gate's item runs."""
     if not isinstance(gate, Gate):
-        name = gate.__name__.removeprefix("gate_")
-        return f"gate-{name}", gate
+        return gate
 
     def judge_gate(request: pytest.FixtureRequest) -> None:
         _judge(request.node, gate)
 
-    return gate.name, judge_gate
+    return judge_gate
 
 
 def _judge(item: GateItem, gate: Gate) -> None:
@@ -159,12 +94,11 @@ def _judge(item: GateItem, gate: Gate) -> None:
 
     account, bench = item.account, item.bench
     skip_partial(bench, account)
-    verdict = judge(
-        gate,
-        arm_of(bench.run_of(account), account.suite, account.model.name),
-        _old(bench, account, gate),
-        lost=sorted(account.lost),
-    )
+    new = arm_of(bench.run_of(account), account.suite, account.model.name)
+    old = _old(bench, account, gate)
+    verdict = judge(gate, new, old, lost=sorted(account.lost))
+    if _needs_confirming(bench, gate, verdict):
+        verdict = confirmed(bench, account, gate, verdict, (new, old))
     account.verdicts.append(verdict)
     item.user_properties += [
         (f"awsbench_{key}", value)
@@ -172,9 +106,29 @@ def _judge(item: GateItem, gate: Gate) -> None:
         if isinstance(value, str | int | float | bool)
     ]
     if not account.lost:
-        fresh = Baseline.from_run(bench.run_of(account), account.suite.versions)
-        accept(item, account, fresh)
+        accept(item, account, _fresh(bench, account))
     _raise_if_red(verdict, account, required=bench.options.settings.require_gates)
+
+
+def _needs_confirming(bench: BenchSession, gate: Gate, verdict: Verdict) -> bool:
+    """Whether fresh runs shall decide: only of a drop, never of a threshold."""
+    dropped = verdict.status is Status.REGRESSED and verdict.red
+    return (
+        gate.confirm > 0
+        and dropped
+        and verdict.threshold_missed is None
+        and not bench.options.update
+    )
+
+
+def _fresh(bench: BenchSession, account: Account) -> Baseline:
+    """Return what this run would store as the baseline."""
+    fresh = Baseline.from_run(
+        bench.run_of(account), account.suite.versions, bench.options.selected_from
+    )
+    if bench.options.add_run and account.baseline is not None:
+        return account.baseline.with_run(fresh)
+    return fresh
 
 
 def _raise_if_red(verdict: Verdict, account: Account, *, required: bool) -> None:

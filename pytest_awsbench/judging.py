@@ -1,22 +1,35 @@
 """Judging a gate: thresholds, whether two sides can be compared, and the comparison."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from pytest_awsbench.gates import Gate, Verdict
-from pytest_awsbench.records import Arm, ItemStats
-from pytest_awsbench.stats.paired import Paired, Rule, paired_gate
+from pytest_awsbench.comparing import (
+    Comparison,
+    compare_pairs,
+    compare_published,
+    published_share,
+)
+from pytest_awsbench.gates import ALPHA, MARGIN, Gate, Group, Verdict
+from pytest_awsbench.pairing import (
+    Pairs,
+    clusters_of,
+    gate_mean,
+    has_metric,
+    in_tiers,
+    incomparable,
+    left_out,
+    named,
+    pairs_of,
+    unfit,
+    weighted,
+    weights_of,
+)
+from pytest_awsbench.records import Arm
+from pytest_awsbench.stats.guards import guard
+from pytest_awsbench.stats.multiplicity import holm, q_values
+from pytest_awsbench.stats.paired import paired_gate
 from pytest_awsbench.stats.status import Status
-
-
-MIN_OVERLAP = 0.9
-"""Share of the baseline's items that must be there again, with the same prompt."""
-UNGATEABLE = 3
-"""With so few items no drop can be significant."""
-TRIALS = "trials"
-"""The setting that says how often each item was measured."""
-NAMED = 3
-"""Ids that a note names."""
 
 
 def judge(
@@ -31,134 +44,161 @@ def judge(
         lost: ids of lost items; they are missing, never wrong.
 
     """
-    mean = mean_of(new.items.values(), gate.metric)
-    verdict = Verdict(
+    new, old = in_tiers(new, gate.tiers), old and in_tiers(old, gate.tiers)
+    verdict = _blank(gate, new, old)
+    if lost:
+        note = f"{len(lost)} answers lost to infrastructure ({named(lost)})"
+        notes = (note, *_bounds_of_lost(gate, new, old, lost))
+        # The mean of what is left is not the suite's.
+        return replace(verdict, new=None, status=Status.INVALID, notes=notes)
+    verdict = replace(verdict, threshold_missed=_missed(gate, verdict.new))
+    if gate.published is not None:
+        return _against_published(gate, verdict, new)
+    if old is None or not has_metric(old, gate.metric):
+        return replace(verdict, notes=(_no_baseline(gate, old),))
+    why = incomparable(gate, new, old)
+    if why is not None:
+        return replace(verdict, status=Status.INVALID, notes=(why,))
+    return _against_items(gate, verdict, new, old)
+
+
+def adjusted(verdicts: Sequence[Verdict]) -> list[Verdict]:
+    """Return the verdicts of a session's gates with p adjusted by Holm.
+
+    A gate without a p counts as one that showed nothing. Guards are not adjusted: a
+    claim needs all of them, which needs no correction.
+    """
+    counted = [v for v in verdicts if v.guard is None]
+    if len(counted) < 2:  # noqa: PLR2004 - one is its own adjustment
+        return list(verdicts)
+    ps = holm([1.0 if v.p is None else v.p for v in counted])
+    found = iter(ps.tolist())
+    return [
+        v if v.guard is not None else replace(v, p_holm=p if v.p is not None else None)
+        for v in verdicts
+        for p in [next(found) if v.guard is None else 0.0]
+    ]
+
+
+def _blank(gate: Gate, new: Arm, old: Arm | None) -> Verdict:
+    """Return a verdict before anything was compared."""
+    label = old.label if old is not None and gate.against else ""
+    if gate.published is not None:
+        label = gate.published.source or "published"
+    return Verdict(
         name=gate.name,
         metric=gate.metric,
         status=Status.SKIPPED,
-        new=mean,
-        against=old.label if old is not None and gate.against else "",
+        new=gate_mean(gate, new),
+        direction=gate.direction or "higher",
+        unit=gate.unit or "share",
+        against=label,
+        alpha=gate.alpha or ALPHA,
         max_drop=gate.max_drop,
-        margin=gate.margin,
+        min_gain=gate.min_gain,
+        margin=MARGIN if gate.margin is None and gate.unit != "number" else gate.margin,
         thresholds=gate.min is not None or gate.max is not None,
         inconclusive_is_red=gate.inconclusive == "fail",
     )
-    if lost:
-        note = f"{len(lost)} answers lost to infrastructure ({_named(lost)})"
-        # The mean of what is left is not the suite's.
-        return replace(verdict, new=None, status=Status.INVALID, notes=(note,))
-    verdict = replace(verdict, threshold_missed=_missed(gate, mean))
-    if old is None or not _having(old, gate.metric):
-        return replace(verdict, notes=(_no_baseline(gate, old),))
-    why = _incomparable(gate, new, old)
+
+
+def _against_items(gate: Gate, verdict: Verdict, new: Arm, old: Arm) -> Verdict:
+    """Compare two arms, item by item."""
+    pairs = pairs_of(gate, new, old)
+    why = unfit(gate, pairs)
     if why is not None:
         return replace(verdict, status=Status.INVALID, notes=(why,))
-    return _compared(gate, verdict, new, old)
-
-
-def _compared(gate: Gate, verdict: Verdict, new: Arm, old: Arm) -> Verdict:
-    """Compare two arms, item by item."""
-    ids = _shared(gate, new, old)
-    before = [_value(old.items[i], gate.metric) for i in ids]
-    after = [_value(new.items[i], gate.metric) for i in ids]
-    items = [new.items[i] for i in ids]
-    result = paired_gate(
-        before,
-        after,
-        [item.cluster for item in items],
-        [item.weight for item in items],
-        Rule(alpha=gate.alpha, max_drop=gate.max_drop, margin=gate.margin),
-    )
-    changes = list(zip(ids, before, after, strict=True))
-    return replace(
-        verdict,
-        status=result.status,
-        old=_weighted(before, items),
-        change=result.change,
-        noise_floor=result.noise_floor,
-        low=result.interval.low,
-        high=result.interval.high,
-        p=result.p,
-        n=result.n,
-        clusters=result.clusters,
-        worse=result.worse,
-        better=result.better,
-        deff=result.deff,
-        items_needed=result.items_needed,
-        regressed=tuple(i for i, was, now in changes if now < was),
-        fixed=tuple(i for i, was, now in changes if now > was),
-        by_tier=_by_tier(items, before, after),
-        notes=_notes(result, gate, new, old),
-    )
-
-
-def _incomparable(gate: Gate, new: Arm, old: Arm) -> str | None:
-    """Say why two arms cannot be compared; None if they can."""
-    then, now = (arm.metric_versions.get(gate.metric) for arm in (old, new))
-    if then != now:
-        return (
-            f"{old.label} measured version {then} of {gate.metric}, this run"
-            f" version {now}; run with --snapshot-update to measure it anew"
-        )
-    # A run that declares a subset is measured on that, not on all of the baseline.
-    had = _having(new if new.subset else old, gate.metric)
-    same = _shared(gate, new, old)
-    if len(same) < MIN_OVERLAP * len(had) or not same:
-        whose, there = (
-            ("this subset", old.label) if new.subset else (old.label, "this run's data")
-        )
-        return (
-            f"baseline stale: {len(same)} of the {len(had)} prompts of {whose} are in"
-            f" {there} (data {old.data_digest[:8]} then, {new.data_digest[:8]} now);"
-            " run with --snapshot-update"
-        )
-    if changed := _set_otherwise(new, old):
-        return (
-            f"{old.label} was measured with {changed}; run with --snapshot-update to"
-            " measure it anew"
-        )
-    if _retargeted(new, old):
-        return (
-            f"right answers were edited: the prompts are those of {old.label}, the data"
-            f" is not (data {old.data_digest[:8]} then, {new.data_digest[:8]} now);"
-            " run with --snapshot-update"
-        )
-    values = [_value(arm.items[i], gate.metric) for arm in (old, new) for i in same]
-    if not 0 <= min(values) <= max(values) <= 1:
-        return (
-            f"{gate.metric} has values from {min(values):g} to {max(values):g};"
-            " only shares in [0, 1] can be compared; scale it, or set min or max alone"
-        )
-    return None
-
-
-def _set_otherwise(new: Arm, old: Arm) -> str:
-    """Say which settings differ; more or fewer trials of a task do not matter."""
-    if not old.settings:
-        return ""
-    return ", ".join(
-        f"{key} = {old.settings.get(key)!r} (now {new.settings.get(key)!r})"
-        for key in sorted({*old.settings, *new.settings} - {TRIALS})
-        if old.settings.get(key) != new.settings.get(key)
-    )
-
-
-def _retargeted(new: Arm, old: Arm) -> bool:
-    """Whether only targets differ: a digest is of ids, prompts and targets."""
-    prompts = [
-        {i: item.prompt_hash for i, item in arm.items.items()} for arm in (new, old)
+    found = compare_pairs(gate, pairs, old)
+    if pairs.unit == "number" and gate.margin is None:
+        verdict = replace(verdict, margin=None)
+    compared = _with(gate, replace(verdict, unit=pairs.unit), found)
+    sign = -1 if gate.lower else 1
+    changes = [
+        (i, sign * (now - was))
+        for i, was, now in zip(pairs.ids, pairs.before, pairs.after, strict=True)
     ]
-    known = new.data_digest and old.data_digest
-    return (
-        bool(known) and prompts[0] == prompts[1] and new.data_digest != old.data_digest
+    return replace(
+        compared,
+        old=weighted(pairs.before, pairs.weights),
+        regressed=tuple(i for i, change in changes if change < 0),
+        fixed=tuple(i for i, change in changes if change > 0),
+        groups=tuple(_groups(gate, pairs)) if pairs.unit == "share" else (),
+        notes=(*found.notes, *_uneven(pairs), *left_out(gate, new, old)),
     )
 
 
-def _no_baseline(gate: Gate, old: Arm | None) -> str:
-    """Say what is missing, and how to get it."""
-    of = f" of {gate.against}" if gate.against else ""
-    what = "no baseline" if old is None else f"{old.label} has no {gate.metric}"
-    return f"{what}{of} yet; run with --snapshot-update, review the file, and commit it"
+def _against_published(gate: Gate, verdict: Verdict, new: Arm) -> Verdict:
+    """Compare a run with a number that was published without its items."""
+    assert gate.published is not None  # noqa: S101 - asked only with one
+    known = {i: item for i, item in new.items.items() if gate.metric in item.sums}
+    if not known:
+        return replace(
+            verdict, status=Status.INVALID, notes=(f"no item has {gate.metric}",)
+        )
+    items = list(known.values())
+    found = compare_published(
+        gate,
+        replace(new, items=known),
+        clusters_of(gate, known, items),
+        weights_of(gate, items),
+    )
+    return replace(
+        _with(gate, verdict, found),
+        old=published_share(gate.published),
+        notes=found.notes,
+    )
+
+
+def _with(gate: Gate, verdict: Verdict, found: Comparison) -> Verdict:
+    """Return a verdict with the numbers of a comparison, in the metric's own sense."""
+    low, high = found.interval or (None, None)
+    if gate.lower:
+        low, high = _negative(high), _negative(low)
+    verdict = replace(
+        verdict,
+        status=found.status,
+        test=found.test,
+        change=_negative(found.change) if gate.lower else found.change,
+        noise_floor=found.noise_floor,
+        low=low,
+        high=high,
+        p=found.p,
+        n=found.n,
+        clusters=found.clusters,
+        worse=found.worse,
+        better=found.better,
+        deff=found.deff,
+        discordance=found.discordance,
+        rerun_discordance=found.rerun_discordance,
+        rerun_floor=found.rerun_floor,
+        items_needed=found.items_needed,
+    )
+    if gate.guard and gate.margin is not None:
+        said = guard(found, gate.margin, gate.alpha or ALPHA)
+        verdict = replace(verdict, guard=str(said))
+    if gate.min_gain is not None and found.status is not Status.INVALID:
+        missed = _gain_missed(gate.min_gain, found.lower, verdict.unit)
+        verdict = replace(verdict, threshold_missed=verdict.threshold_missed or missed)
+    return verdict
+
+
+def _negative(value: float | None) -> float | None:
+    """Return a difference the other way round."""
+    return None if value is None else -value
+
+
+def _gain_missed(wanted: float, lower: float | None, unit: str) -> str | None:
+    """Say that a gain was not shown: its lower bound is what counts."""
+    if lower is not None and lower >= wanted:
+        return None
+    if lower is None:
+        return f"a gain of {wanted:g} cannot be shown"
+    shown = (
+        (f"{100 * wanted:.1f}pp", f"{100 * lower:+.1f}pp")
+        if unit == "share"
+        else (f"{wanted:g}", f"{lower:+.3g}")
+    )
+    return f"gain of {shown[0]} not shown: lower bound {shown[1]}"
 
 
 def _missed(gate: Gate, mean: float | None) -> str | None:
@@ -173,92 +213,70 @@ def _missed(gate: Gate, mean: float | None) -> str | None:
     return None
 
 
-def _having(arm: Arm, metric: str) -> list[str]:
-    """Return the ids of the items that have a metric."""
-    return sorted(i for i, item in arm.items.items() if metric in item.sums)
+def _no_baseline(gate: Gate, old: Arm | None) -> str:
+    """Say what is missing, and how to get it."""
+    of = f" of {gate.against}" if gate.against else ""
+    what = "no baseline" if old is None else f"{old.label} has no {gate.metric}"
+    return f"{what}{of} yet; run with --snapshot-update, review the file, and commit it"
 
 
-def _shared(gate: Gate, new: Arm, old: Arm) -> list[str]:
-    """Return the ids of the same prompts that have the metric on both sides."""
-    return [
-        i
-        for i in _having(new, gate.metric)
-        if i in old.items
-        and gate.metric in old.items[i].sums
-        and old.items[i].prompt_hash == new.items[i].prompt_hash
-    ]
-
-
-def _notes(result: Paired, gate: Gate, new: Arm, old: Arm) -> tuple[str, ...]:
-    """Return what a reader must know besides the numbers."""
+def _uneven(pairs: Pairs) -> list[str]:
+    """Say that items were measured unequally often: their means are unequally good."""
     notes = []
-    if result.n <= UNGATEABLE:
-        notes.append(
-            f"ungateable: {result.n} items can never show a regression;"
-            " add items, or set min"
-        )
-    if result.few_clusters:
-        notes.append(f"few tasks ({result.clusters}): interval approximate")
-    if result.noise_floor is None and result.changed:
-        notes.append(
-            f"only {result.changed} answers changed; at least {result.min_flips}"
-            " must change the same way to be a regression"
-        )
-    if result.items_needed is not None:
-        notes.append(f"about {result.items_needed} items would settle it")
-    notes += _not_compared(gate, new, old)
-    return tuple(notes)
+    for label, items in (("the baseline", pairs.old), ("this run", pairs.new)):
+        ks = {item.k for item in items}
+        if len(ks) > 1:
+            notes.append(
+                f"items of {label} were measured {min(ks)} to {max(ks)} times: means of"
+                " fewer are noisier, which the interval knows only on average"
+            )
+    return notes
 
 
-def _not_compared(gate: Gate, new: Arm, old: Arm) -> list[str]:
-    """Say which items only one side has, or which differ in their prompt."""
-    both = new.items.keys() & old.items.keys()
-    edited = {i for i in both if new.items[i].prompt_hash != old.items[i].prompt_hash}
-    named = {
-        "added": new.items.keys() - both,
-        "removed": set() if new.subset else old.items.keys() - both,
-        "edited": edited,
-        f"without {gate.metric}": both - edited - set(_shared(gate, new, old)),
-    }
-    parts = [f"{len(x)} {word} ({_named(sorted(x))})" for word, x in named.items() if x]
-    return [f"not compared: {', '.join(parts)}"] if parts else []
+def _groups(gate: Gate, pairs: Pairs) -> Iterator[Group]:
+    """Yield the change of every tier and source, with q values of each kind."""
+    for by in ("tier", "source"):
+        names = [getattr(item, by) for item in pairs.new]
+        if len(set(names)) < 2:  # noqa: PLR2004 - one group is the whole
+            continue
+        found = [_group(gate, pairs, by, name) for name in dict.fromkeys(names)]
+        qs = q_values([group.p for group in found]).tolist()
+        yield from (replace(g, q=q) for g, q in zip(found, qs, strict=True))
 
 
-def _named(ids: Sequence[str]) -> str:
-    """Name some ids."""
-    more = f" and {len(ids) - NAMED} more" if len(ids) > NAMED else ""
-    return ", ".join(ids[:NAMED]) + more
+def _group(gate: Gate, pairs: Pairs, by: str, name: str) -> Group:
+    """Return the change of one tier or source, each item counting alike."""
+    place = [k for k, item in enumerate(pairs.new) if getattr(item, by) == name]
+    before, after = ([v[k] for k in place] for v in (pairs.before, pairs.after))
+    sides = (after, before) if gate.lower else (before, after)
+    result = paired_gate(*sides, [pairs.clusters[k] for k in place])
+    return Group(
+        by=by,
+        name=name,
+        n=len(place),
+        old=sum(before) / len(place),
+        new=sum(after) / len(place),
+        p=result.p,
+        q=1.0,
+    )
 
 
-def _value(item: ItemStats, metric: str) -> float:
-    """Return an item's mean over its runs."""
-    return item.sums[metric][0] / item.k
+def _bounds_of_lost(
+    gate: Gate, new: Arm, old: Arm | None, lost: Sequence[str]
+) -> Iterator[str]:
+    """Say what the verdict would be with all lost items as bad, or as good, as can be.
 
-
-def mean_of(items: Iterable[ItemStats], metric: str) -> float | None:
-    """Return the weighted mean over the items that have the metric."""
-    known = [item for item in items if metric in item.sums]
-    return _weighted([_value(item, metric) for item in known], known)
-
-
-def _weighted(values: Sequence[float], items: Sequence[ItemStats]) -> float | None:
-    """Return a weighted mean; None of nothing."""
-    total = sum(item.weight for item in items)
-    if not total:
-        return None
-    pairs = zip(values, items, strict=True)
-    return sum(value * item.weight for value, item in pairs) / total
-
-
-def _by_tier(
-    items: Sequence[ItemStats], before: Sequence[float], after: Sequence[float]
-) -> dict[str, tuple[float, float]]:
-    """Return old and new mean by tier."""
-    means = {}
-    for tier in dict.fromkeys(item.tier for item in items):
-        place = [k for k, item in enumerate(items) if item.tier == tier]
-        means[tier] = (
-            sum(before[k] for k in place) / len(place),
-            sum(after[k] for k in place) / len(place),
-        )
-    return means
+    Only shares are bounded, and only items of the baseline are compared.
+    """
+    if old is None or gate.published is not None or gate.unit == "number":
+        return
+    values = (1.0, 0.0) if gate.lower else (0.0, 1.0)
+    words = []
+    for value in values:
+        sums: Mapping[str, Any] = {gate.metric: (value, value)}
+        imputed = {
+            i: replace(old.items[i], k=1, sums=sums) for i in lost if i in old.items
+        }
+        arm = replace(new, items={**new.items, **imputed}, data_digest="")
+        words.append(judge(gate, arm, old).word)
+    yield f"with all of them wrong: {words[0]}, with all of them right: {words[1]}"

@@ -33,6 +33,8 @@ class Account:
     suite: Suite
     decoding: Decoding
     journal: Journal
+    draws: int = 1
+    """Answers to each prompt; of episodes the suite's settings say how many trials."""
     recorded: Mapping[str, Answer] = field(default_factory=dict)
     """Answers of an earlier run that are kept (``--awsbench-resume``)."""
     results: dict[str, Result] = field(default_factory=dict)
@@ -42,6 +44,8 @@ class Account:
     baseline_path: Path | None = None
     """None where the packaged baseline is used."""
     verdicts: list[Verdict] = field(default_factory=list)
+    fresh_runs: list[Mapping[str, Result]] = field(default_factory=list)
+    """What confirmed a red verdict, or did not."""
     asserted: bool = False
     """Whether syrupy was told of the baseline."""
     accepted: bool = False
@@ -86,7 +90,9 @@ class Account:
         return self.baseline.items[sample_id].outcome or None
 
 
-def identity(model: ModelCard, suite: Suite, decoding: Decoding) -> dict[str, object]:
+def identity(
+    model: ModelCard, suite: Suite, decoding: Decoding, draws: int = 1
+) -> dict[str, object]:
     """Return what must be equal for a recorded answer to be served again."""
     return {
         "suite": suite.name,
@@ -96,17 +102,17 @@ def identity(model: ModelCard, suite: Suite, decoding: Decoding) -> dict[str, ob
         "data": suite.data.digest,
         "decoding": asdict(decoding),
         **({"settings": dict(suite.settings)} if suite.settings else {}),
+        **({"draws": draws} if draws > 1 else {}),
     }
 
 
 def journal_of(
-    folder: Path, model: ModelCard, suite: Suite, decoding: Decoding, chunk_size: int
+    folder: Path, ident: Mapping[str, object], model: str, suite: str
 ) -> Journal:
     """Return the journal of one model on one suite; its name holds the identity."""
-    ident = {**identity(model, suite, decoding), "chunk_size": chunk_size}
     text = json.dumps(ident, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
-    return Journal(folder / f"{model.name}-{suite.name}-{digest}.jsonl", ident)
+    return Journal(folder / f"{model}-{suite}-{digest}.jsonl", ident)
 
 
 def arm_of(run: Run, suite: Suite, label: str) -> Arm:

@@ -12,10 +12,11 @@ from pytest_awsbench.engine import Engine
 from pytest_awsbench.envs.source import EnvSource
 from pytest_awsbench.errors import ConfigError
 from pytest_awsbench.flags import env_wanted, selects
-from pytest_awsbench.ledger import Account, journal_of
+from pytest_awsbench.ledger import Account, identity, journal_of
 from pytest_awsbench.models.loading import Prepared, prepare
 from pytest_awsbench.options import Options
-from pytest_awsbench.records import Answer, Score, answer_from_json
+from pytest_awsbench.records import Answer, Decoding, Score, answer_from_json
+from pytest_awsbench.repeating import draws_of, of_run
 from pytest_awsbench.staging import load_env, playing
 from pytest_awsbench.suites.builtin import NAME as DATASET
 from pytest_awsbench.suites.builtin import load_dataset
@@ -73,31 +74,38 @@ def open_accounts(
     role: Role,
 ) -> dict[tuple[str, str], Account]:
     """Open journals and baselines of every model and suite."""
-    accounts = {}
-    for entry in prepared.values():
-        decoding = options.decoding(entry.spec)
-        for suite in suites.values():
-            journal = journal_of(
-                options.out / "journal",
-                entry.card,
-                suite,
-                decoding,
-                options.settings.chunk_size,
-            )
-            baseline, path = stores.find_baseline(
-                options.baselines, entry.spec.name, entry.spec, suite
-            )
-            kept = options.resume and role != "worker"
-            accounts[entry.spec.name, suite.name] = Account(
-                model=entry.card,
-                suite=suite,
-                decoding=decoding,
-                journal=journal,
-                recorded=journal.read() if kept else {},
-                baseline=baseline,
-                baseline_path=path,
-            )
-    return accounts
+    return {
+        (entry.spec.name, suite.name): _account(options, entry, suite, role)
+        for entry in prepared.values()
+        for suite in suites.values()
+    }
+
+
+def _account(options: Options, entry: Prepared, suite: Suite, role: Role) -> Account:
+    """Open the journal and the baseline of a model on a suite."""
+    name = entry.spec.name
+    baseline, path = stores.find_baseline(options.baselines, name, entry.spec, suite)
+    decoding = options.decoding(entry.spec)
+    if options.add_run and baseline is not None:
+        # A further run with the seeds of the stored ones would repeat them.
+        decoding = of_run(decoding, baseline.runs)
+    draws = draws_of(options.repeats, entry.card, decoding)
+    ident = {
+        **identity(entry.card, suite, decoding, draws),
+        "chunk_size": options.settings.chunk_size,
+    }
+    journal = journal_of(options.out / "journal", ident, name, suite.name)
+    kept = options.resume and role != "worker"
+    return Account(
+        model=entry.card,
+        suite=suite,
+        decoding=decoding,
+        draws=draws,
+        journal=journal,
+        recorded=journal.read() if kept else {},
+        baseline=baseline,
+        baseline_path=path,
+    )
 
 
 def recorded_answers(
@@ -127,23 +135,17 @@ def plan_suites(
     }
 
 
-def ways_to_ask(
+def way_to_ask(
     options: Options,
-    suites: Mapping[str, Suite],
-    prepared: Mapping[str, Prepared],
+    account: Account,
+    decoding: Decoding,
     source: EnvSource | None,
     engine: Engine,
-) -> dict[tuple[str, str], Ask]:
-    """Return how answers are made, for every model and suite."""
-    ways: dict[tuple[str, str], Ask] = {}
-    for model, entry in prepared.items():
-        for name, suite in suites.items():
-            if isinstance(suite, EnvSuite) and source is not None:
-                ask = playing(suite, entry.spec, options, source, engine)
-            else:
-                ask = completing(options.decoding(entry.spec))
-            ways[model, name] = ask
-    return ways
+) -> Ask:
+    """Return how the answers of a model to a suite are made."""
+    if isinstance(account.suite, EnvSuite) and source is not None:
+        return playing(account.suite, decoding, options, source, engine)
+    return completing(decoding, account.draws)
 
 
 def flat(values: Iterable[Any]) -> Iterable[Any]:

@@ -36,6 +36,11 @@ class Options:
     """Of the environment; None for the embedded one."""
     tasks: str
     repeats: int
+    """Times that each item is measured."""
+    add_run: bool
+    """Accept what is measured as a further run of the stored baseline."""
+    selected_from: int
+    """Checkpoints of which the model was chosen."""
     resume: bool
     out: Path
     baselines: Path
@@ -67,6 +72,9 @@ class Options:
                 env_url=_env_url(config, settings),
                 tasks=_tasks(config, settings),
                 repeats=_positive(config, "awsbench_repeats") or settings.repeats,
+                add_run=_adding(config),
+                selected_from=_positive(config, "awsbench_selected_from")
+                or settings.selected_from,
                 resume=config.getoption("awsbench_resume"),
                 out=_folder(config, "awsbench_out", ".awsbench"),
                 baselines=config.rootpath / settings.baselines,
@@ -115,6 +123,21 @@ def _positive(config: pytest.Config, name: str) -> int | None:
         flag = "--" + name.replace("_", "-")
         raise ConfigError(f"{flag}={value}: give a number of at least 1")
     return value
+
+
+def _adding(config: pytest.Config) -> bool:
+    """Return whether a run is added; alone the flag would do nothing.
+
+    Raises:
+        ConfigError: without the flag that accepts a baseline.
+
+    """
+    adding: bool = config.getoption("awsbench_add_run")
+    if adding and not config.getoption("update_snapshots", default=False):
+        raise ConfigError(
+            "--awsbench-add-run adds a run to a baseline: give --snapshot-update, too"
+        )
+    return adding
 
 
 def _folder(config: pytest.Config, name: str, default: str) -> Path:

@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, Self, TypeAlias
 
 from pytest_awsbench.episodes import Play, StopReason
@@ -118,14 +119,37 @@ class Completion:
         return cls(**data)
 
 
-Answer: TypeAlias = Completion | Play
-"""What an item is answered with: one completion, or the trials of one task."""
+@dataclass(frozen=True, slots=True)
+class Draws:
+    """Several answers to one prompt: sampled anew each time, seeded."""
+
+    completions: tuple[Completion, ...]
+
+    @property
+    def text(self) -> str:
+        """The first answer."""
+        return self.completions[0].text
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values, fit for JSON and for execnet."""
+        return {"draws": [completion.to_json() for completion in self.completions]}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what `to_json` wrote."""
+        return cls(tuple(Completion.from_json(row) for row in data["draws"]))
+
+
+Answer: TypeAlias = Completion | Draws | Play
+"""What an item is answered with: a completion, several, or the trials of a task."""
 RIGHT = frozenset({"exact", "complete"})
 """Outcomes of an item that is as it should be."""
 
 
 def answer_from_json(data: Mapping[str, Any]) -> Answer:
-    """Read what the `to_json` of either kind of answer wrote."""
+    """Read what the `to_json` of any kind of answer wrote."""
+    if "draws" in data:
+        return Draws.from_json(data)
     return (Play if "episodes" in data else Completion).from_json(data)
 
 
@@ -138,6 +162,19 @@ class Score:
     """None when the scorer could not tell, which no mean may count as 0."""
     reason: str = ""
 
+    def __post_init__(self) -> None:
+        """Refuse what no mean can hold.
+
+        Raises:
+            ValueError: if the value is not finite.
+
+        """
+        if self.value is not None and not isfinite(self.value):
+            raise ValueError(
+                f"metric {self.metric}: a score of {self.value} is not finite; return"
+                " None where a scorer cannot tell"
+            )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
@@ -149,7 +186,7 @@ class Result:
     """Metric → value; the mean over trials where there are several."""
     outcome: str
     """``exact``, ``operation``, ``service``, ``format``, ``miss`` or ``truncated``; of
-    episodes ``complete``, ``partly`` or ``incomplete``."""
+    episodes ``complete`` or ``incomplete``; ``partly`` where only some were right."""
     k: int = 1
     """Trials."""
     squares: Mapping[str, float] = field(default_factory=dict)
@@ -205,6 +242,8 @@ class Arm:
     """How a declared subset was taken; empty for all of the data."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What else the answers depend on, such as the environment of episodes."""
+    run_means: Mapping[str, Sequence[float]] = field(default_factory=dict)
+    """Metric → mean of each stored run, where there are several."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,6 +15,8 @@ from pytest_awsbench.engine import Engine
 from pytest_awsbench.envs.source import EnvSource
 from pytest_awsbench.errors import AwsbenchError, InfraError
 from pytest_awsbench.flags import ROOT
+from pytest_awsbench.gateplan import GatePlan, plan_gates
+from pytest_awsbench.hygiene import possible_selection, refuse_selecting_run
 from pytest_awsbench.ledger import Account, now
 from pytest_awsbench.models.loading import Prepared, Share, load
 from pytest_awsbench.opening import (
@@ -25,13 +27,15 @@ from pytest_awsbench.opening import (
     plan_suites,
     prepare_models,
     recorded_answers,
-    ways_to_ask,
+    way_to_ask,
 )
 from pytest_awsbench.options import Options
-from pytest_awsbench.records import Answer, Result, Run, Sample
+from pytest_awsbench.records import Answer, Draws, Result, Run, Sample
+from pytest_awsbench.repeating import of_run
 from pytest_awsbench.staging import source_of
 from pytest_awsbench.suites.env import NAME as ENV
-from pytest_awsbench.suites.suite import Suite
+from pytest_awsbench.suites.env import EnvSuite
+from pytest_awsbench.suites.suite import Suite, pooled
 
 
 EXIT_INFRA = 75
@@ -61,6 +65,7 @@ class BenchSession:
     answers: dict[tuple[str, str], Answers]
     accounts: Mapping[tuple[str, str], Account]
     """By model and suite; a worker reads the baselines alone."""
+    gates: GatePlan
     source: EnvSource | None
     """Where sessions of suite ``env`` come from."""
     date: str
@@ -88,13 +93,20 @@ class BenchSession:
             source = source_of(config, options) if ENV in found else None
             if role != "worker" and suites and not options.collect_only:
                 stores.open_folder(options.out)
+            gates = plan_gates(config, options, found)
             prepared = prepare_models(options, found)
             accounts = open_accounts(options, found, prepared, role)
+            if options.update and role != "worker":
+                for account in accounts.values():
+                    refuse_selecting_run(options.out, account, options.selected_from)
         plans = plan_suites(options, found)
         engine = Engine(lambda: load(list(prepared.values()), share_of(config)))
         recorded = recorded_answers(config, accounts)
         with blamed():
-            asks = ways_to_ask(options, found, prepared, source, engine)
+            asks = {
+                key: way_to_ask(options, account, account.decoding, source, engine)
+                for key, account in accounts.items()
+            }
         bench = cls(
             config=config,
             options=options,
@@ -111,6 +123,7 @@ class BenchSession:
             },
             source=source,
             accounts=accounts,
+            gates=gates,
             date=now(),
         )
         if bench.loads_early:
@@ -148,7 +161,10 @@ class BenchSession:
         return self.score(self.suites[suite], sample, completion)
 
     def score(self, suite: Suite, sample: Sample, completion: Answer) -> Result:
-        """Score one answer with the suite's scorers and those of hooks."""
+        """Score an answer with the suite's scorers and those of hooks."""
+        if isinstance(completion, Draws):
+            each = [self.score(suite, sample, one) for one in completion.completions]
+            return pooled(completion, each)
         extra = self.config.hook.pytest_awsbench_score(
             suite=suite.name, sample=sample, completion=completion
         )
@@ -174,14 +190,58 @@ class BenchSession:
         """Return what was measured of one model on one suite."""
         return account.run(library_versions(), self.date)
 
+    def measure_again(self, account: Account, number: int) -> Mapping[str, Result]:
+        """Answer and score a suite once more, in this process, with other seeds.
+
+        Args:
+            account: the model and the suite.
+            number: of the run, from 0 for the one that is stored.
+
+        Raises:
+            AwsbenchError: what went wrong while answering.
+
+        """
+        if self.source is not None and isinstance(account.suite, EnvSuite):
+            self.source.preflight()
+        decoding = of_run(account.decoding, number)
+        ask = way_to_ask(self.options, account, decoding, self.source, self.engine)
+        chunks = self.chunks[account.suite.name]
+        answers = Answers(account.model.name, ask, chunks, {})
+        for chunk in chunks:
+            answers.request(chunk.samples[0].id, self.engine)
+        return {
+            s.id: self.score(account.suite, s, answers.take(s.id, self.engine))
+            for s in account.suite.samples
+        }
+
     def notes(self) -> list[str]:
         """Return what happened while loading and generating that must be said."""
         files = [entry.files for entry in self.prepared.values() if entry.files]
         notes = [note for found in files for note in found.notes]
+        notes += [
+            _asked_once(account, self.options)
+            for account in self.accounts.values()
+            if account.draws < self.options.repeats
+            and not isinstance(account.suite, EnvSuite)
+        ]
+        if self.options.update and self.options.selected_from == 1:
+            found = (
+                possible_selection(self.options.out, account)
+                for account in self.accounts.values()
+            )
+            notes += [note for note in found if note]
         if self.engine.loaded:
             for name, model in self.engine.models().items():
                 notes += [f"{name}: {note}" for note in model.notes]
         return notes
+
+
+def _asked_once(account: Account, options: Options) -> str:
+    """Say why prompts were not asked as often as was wished."""
+    return (
+        f"{account.model.name}: asked once, not {options.repeats} times: greedy"
+        " decoding of a local model repeats itself; set temperature to see its noise"
+    )
 
 
 session_key = pytest.StashKey[BenchSession]()

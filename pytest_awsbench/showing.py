@@ -1,10 +1,11 @@
 """One answer, shown to a person: with its prompt and target, or turn by turn."""
 
 import difflib
+from collections import Counter
 from collections.abc import Iterator
 
 from pytest_awsbench.episodes import Episode, Play, Turn
-from pytest_awsbench.records import Answer, Prompt, Sample
+from pytest_awsbench.records import Answer, Completion, Prompt, Sample
 
 
 WIDTH = 2_000
@@ -15,7 +16,13 @@ def explain(sample: Sample, answer: Answer) -> str:
     """Return what was asked and what came of it, for a terminal or a report."""
     if isinstance(answer, Play):
         return "\n".join([f"task: {_last_user(sample.prompt)}", *_transcripts(answer)])
-    return _compared(sample, answer.text)
+    if isinstance(answer, Completion):
+        return _compared(sample, answer.text)
+    shown = Counter(completion.text for completion in answer.completions)
+    return "\n".join(
+        f"{count} of {len(answer.completions)} answers\n{_compared(sample, text)}"
+        for text, count in shown.most_common()
+    )
 
 
 def _compared(sample: Sample, text: str) -> str:

@@ -13,8 +13,9 @@ from pytest_awsbench.engine import Engine, attempt
 from pytest_awsbench.envs.embedded import EmbeddedServer
 from pytest_awsbench.envs.source import EnvSource
 from pytest_awsbench.envs.urls import exposure
-from pytest_awsbench.models.spec import Model, ModelSpec
+from pytest_awsbench.models.spec import Model
 from pytest_awsbench.options import BUILTIN, Options
+from pytest_awsbench.records import Decoding
 from pytest_awsbench.suites.builtin import load_dataset
 from pytest_awsbench.suites.env import EnvSuite, env_suite
 from pytest_awsbench.suites.playing import Player
@@ -92,7 +93,7 @@ def source_of(config: pytest.Config, options: Options) -> EnvSource:
 
 def playing(
     suite: EnvSuite,
-    spec: ModelSpec,
+    decoding: Decoding,
     options: Options,
     source: EnvSource,
     engine: Engine,
@@ -101,7 +102,7 @@ def playing(
     settings = options.settings
     rules = Rules(
         adapter=adapter_named(settings.prompt, _system_prompt(options)),
-        decoding=options.decoding(spec),
+        decoding=decoding,
         max_steps=settings.max_steps,
         trials=options.repeats,
         live=settings.live_episodes,

@@ -4,11 +4,10 @@ import pytest
 
 from pytest_awsbench.collection import Collection
 from pytest_awsbench.flags import MARKERS, table_of
-from pytest_awsbench.gateitems import check_gates
 from pytest_awsbench.options import Options
 from pytest_awsbench.recording import GateMemory, Recorder
 from pytest_awsbench.running import Runner
-from pytest_awsbench.session import BenchSession, blamed, session_key, session_of
+from pytest_awsbench.session import BenchSession, session_key, session_of
 from pytest_awsbench.summary import Summary
 
 
@@ -23,8 +22,6 @@ def start(config: pytest.Config) -> BenchSession:
     _silence(config)
     bench = BenchSession.open(config, Options.from_config(config))
     config.stash[session_key] = bench
-    with blamed():
-        check_gates(bench)
     for name in bench.suites.keys() - MARKERS.keys():
         text = f"{name}: suite of this project (pytest-awsbench)"
         config.addinivalue_line("markers", text)

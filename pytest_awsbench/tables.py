@@ -3,13 +3,15 @@
 from collections.abc import Iterator, Sequence
 from statistics import fmean
 
-from pytest_awsbench.cells import aligned, change, number, percent, points, signed
+from pytest_awsbench.cells import aligned, change, number, percent, points
 from pytest_awsbench.episodes import Episode, Play
-from pytest_awsbench.gates import Gate, Verdict, p_text
-from pytest_awsbench.judging import judge, mean_of
+from pytest_awsbench.gates import Gate, Group, Verdict
+from pytest_awsbench.judging import judge
 from pytest_awsbench.ledger import Account, arm_of
-from pytest_awsbench.records import Arm, Completion
+from pytest_awsbench.pairing import mean_of
+from pytest_awsbench.records import Arm, Completion, Draws
 from pytest_awsbench.scoring.episodes import WITHIN, conditional
+from pytest_awsbench.verdicts import amount, interval, p_text
 
 
 TIERS = ("warmup", "beginner", "intermediate", "advanced", "expert")
@@ -30,6 +32,7 @@ def suite_lines(account: Account, flips: int | None) -> Iterator[str]:
     primary = account.suite.primary
     for by in ("tier", "source"):
         yield from _groups(account, primary, by)
+    yield from _changes_by_group(account, primary)
     if flips is None:
         for metric in account.suite.scorers:
             if metric != primary:
@@ -47,13 +50,10 @@ def comparison_lines(accounts: Sequence[Account]) -> Iterator[str]:
     rows = [heads]
     for metric in first.suite.scorers:
         means = [_mean(account, metric) for account in accounts]
-        if metric in first.suite.numbers:
-            changes = [signed(change(mean, means[0])) for mean in means[1:]]
-            rows.append([metric, *map(number, means), *changes])
-            continue
-        gate = Gate(suite=first.suite.name, metric=metric)
+        shown = number if metric in first.suite.numbers else percent
+        gate = _orienting(first, metric)
         verdicts = [judge(gate, arm, arms[0]) for arm in arms[1:]]
-        rows.append([metric, *map(percent, means), *map(_difference, verdicts)])
+        rows.append([metric, *map(shown, means), *map(_difference, verdicts)])
     yield from aligned(rows)
 
 
@@ -75,54 +75,65 @@ def _rows(account: Account) -> Iterator[list[str]]:
     for metric in account.suite.scorers:
         if metric in gated:
             continue
-        if metric in account.suite.numbers:
-            yield _number_row(metric, new, old)
-            continue
-        row = _row(
-            judge(Gate(suite=account.suite.name, metric=metric), new, old), gated=False
-        )
-        # The verdict's words are for metrics of which more is better.
-        yield row[: len(HEADS)] if metric in account.suite.lower else row
+        yield _row(judge(_orienting(account, metric), new, old), gated=False)
 
 
-def _number_row(metric: str, new: Arm, old: Arm | None) -> list[str]:
-    """Return a metric that is no share as cells, for orientation."""
-    now, then = (
-        mean_of(arm.items.values(), metric) if arm else None for arm in (new, old)
+def _orienting(account: Account, metric: str) -> Gate:
+    """Return a gate on a metric that none is configured for."""
+    suite = account.suite
+    return Gate(
+        suite=suite.name,
+        metric=metric,
+        unit="number" if metric in suite.numbers else "share",
+        direction="lower" if metric in suite.lower else "higher",
     )
-    cells = [metric, number(now)]
-    return cells if then is None else [*cells, number(then), signed(change(now, then))]
 
 
 def _row(verdict: Verdict, *, gated: bool) -> list[str]:
     """Return one verdict as cells."""
-    name = verdict.metric + (f" vs {verdict.against}" if verdict.against else "")
-    cells = [name, percent(verdict.new)]
+    shown = number if verdict.unit == "number" else percent
+    cells = [_label(verdict), shown(verdict.new)]
     if verdict.old is None or verdict.change is None:
         missed = (
             f"MISSED: {verdict.threshold_missed}" if verdict.threshold_missed else ""
         )
         return [*cells, *([""] * 4 if missed else []), *([missed] if missed else [])]
-    floor = "n/a" if verdict.noise_floor is None else points(verdict.noise_floor, "")
+    floor = verdict.noise_floor
     return [
         *cells,
-        percent(verdict.old),
-        points(verdict.change),
-        floor,
-        _interval(verdict),
+        shown(verdict.old),
+        amount(verdict, verdict.change),
+        "n/a" if floor is None else amount(verdict, floor, ""),
+        interval(verdict),
         _judgement(verdict, gated=gated),
     ]
 
 
+def _label(verdict: Verdict) -> str:
+    """Return what is judged; which way is better only where it is not up."""
+    text = verdict.metric
+    extra = verdict.name.removeprefix("gate-").removeprefix(verdict.metric)
+    if extra and not verdict.against:
+        text += f" ({extra.lstrip('-')})"
+    if verdict.direction == "lower":
+        text += " ↓"
+    return text + (f" vs {verdict.against}" if verdict.against else "")
+
+
 def _judgement(verdict: Verdict, *, gated: bool) -> str:
     """Return the verdict in words; in small letters where it is not gated."""
-    word = str(verdict.status)
-    text = word if gated else word.lower().replace("_", " ")
+    text = verdict.word if gated else verdict.word.lower().replace("_", " ")
     if verdict.threshold_missed:
         text += f"  MISSED: {verdict.threshold_missed}"
     if gated and verdict.p is not None:
+        text += f"  {p_text(verdict.p)}"
+        if verdict.p_holm is not None:
+            text += f" (Holm {p_text(verdict.p_holm)})"
+        if verdict.test == "unpaired":
+            return f"{text}, unpaired"
+        what = "tasks" if verdict.test == "continuous" else "answers"
         text += (
-            f"  {p_text(verdict.p)}, {verdict.changed} answers changed:"
+            f", {verdict.changed} {what} changed:"
             f" {verdict.worse} worse, {verdict.better} better"
         )
     return text
@@ -142,6 +153,26 @@ def _groups(account: Account, metric: str, by: str) -> Iterator[str]:
         yield f" {metric} by {by}: {means}"
 
 
+def _changes_by_group(account: Account, metric: str) -> Iterator[str]:
+    """Yield where a metric changed against the baseline: for orientation, not gated."""
+    verdict = next(
+        (v for v in account.verdicts if v.metric == metric and v.groups), None
+    )
+    if verdict is None or not verdict.changed:
+        return
+    for by in ("tier", "source"):
+        groups = [g for g in verdict.groups if g.by == by and g.old != g.new]
+        if groups:
+            ordered = sorted(groups, key=lambda group: _easy_first(group.name))
+            yield f" change by {by}, not gated: {'  '.join(map(_moved, ordered))}"
+
+
+def _moved(group: Group) -> str:
+    """Return the change of a group, with its q value."""
+    q = p_text(group.q).replace("p", "q", 1)
+    return f"{group.name or '-'} {points(group.new - group.old)} ({q}, n={group.n})"
+
+
 def _easy_first(name: str) -> int:
     """Order the usual tiers by difficulty; others keep the order of the data."""
     return TIERS.index(name) if name in TIERS else len(TIERS)
@@ -151,6 +182,8 @@ def _footer(account: Account) -> Iterator[str]:
     """Yield what no item has by itself: lengths of answers, or figures of episodes."""
     answers = [result.completion for result in account.results.values()]
     completions = [answer for answer in answers if isinstance(answer, Completion)]
+    drawn = [answer for answer in answers if isinstance(answer, Draws)]
+    completions += [one for answer in drawn for one in answer.completions]
     episodes = [e for a in answers if isinstance(a, Play) for e in a.episodes]
     if completions:
         yield _lengths(completions)
@@ -243,11 +276,4 @@ def _difference(verdict: Verdict) -> str:
     """Return a difference with its interval."""
     if verdict.change is None:
         return ""
-    return f"{points(verdict.change)} ({_interval(verdict)})"
-
-
-def _interval(verdict: Verdict) -> str:
-    """Return the 90 % interval in points."""
-    if verdict.low is None or verdict.high is None:
-        return ""
-    return f"{100 * verdict.low:+.1f} ... {100 * verdict.high:+.1f}"
+    return f"{amount(verdict, verdict.change)} ({interval(verdict)})"

@@ -22,15 +22,19 @@ LAYERS = """
     handles
     userprompts collection
     gateitems snapshots
+    confirming
     session
     opening
     staging
+    gateplan
     options flags hookspecs
     cli
     runfile tables cells
+    hygiene
     ledger stores
     naming config
-    baselines judging gates
+    repeating
+    baselines judging comparing pairing verdicts gates
     answering journal engine chunks
     suites.builtin suites.dataset suites.env suites.selecting suites.playing
     suites.seating suites.prompting suites.suite
@@ -61,6 +65,7 @@ SHELL = {
     "gateitems",
     "snapshots",
     "session",
+    "gateplan",
     "opening",
     "staging",
     "options",

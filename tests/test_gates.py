@@ -1,16 +1,17 @@
 """Gates: thresholds, comparisons, what is refused, and the line they print."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Literal
+from typing import Any, Literal
 
 import pytest
 
-from pytest_awsbench.gates import Gate, Verdict, line
-from pytest_awsbench.judging import judge
+from pytest_awsbench.gates import Gate, Published, Verdict
+from pytest_awsbench.judging import adjusted, judge
 from pytest_awsbench.records import Arm, ItemStats
 from pytest_awsbench.stats.status import Status
+from pytest_awsbench.verdicts import line
 
 
 GATE = Gate(suite="dataset", metric="exact_match")
@@ -194,7 +195,8 @@ def test_lost_answers() -> None:
     assert verdict.status is Status.INVALID
     assert verdict.red
     assert line(verdict) == (
-        "exact_match INVALID: 4 answers lost to infrastructure (a, b, c and 1 more)"
+        "exact_match INVALID: 4 answers lost to infrastructure (a, b, c and 1 more);"
+        " with all of them wrong: INCONCLUSIVE, with all of them right: INCONCLUSIVE"
     )
 
 
@@ -203,6 +205,19 @@ def test_lost_answers_have_no_score() -> None:
     verdict = judge(GATE, arm("11"), arm("111"), lost=["i002"])
 
     assert verdict.new is None
+
+
+def test_bounds_of_lost_answers() -> None:
+    """The line says whether the lost answers could decide."""
+    lost = [f"i{n:03}" for n in range(6)]
+    answered = replace(arm("1" * 40), items=dict(list(arm("1" * 40).items.items())[6:]))
+
+    verdict = judge(GATE, answered, arm("1" * 40), lost=lost)
+
+    assert (
+        "with all of them wrong: REGRESSED, with all of them right: WITHIN_NOISE"
+        in line(verdict)
+    )
 
 
 def test_stale_baseline() -> None:
@@ -330,13 +345,311 @@ def test_item_without_a_score_was_not_edited() -> None:
 
 
 def test_values_that_are_no_shares() -> None:
-    """A metric of a user that is no share is refused, not a crash."""
+    """A metric of a user that is no share is judged by task means, in its own unit."""
     keys = [f"i{n}" for n in range(20)]
     new, old = arm(dict.fromkeys(keys, 3.0)), arm(dict.fromkeys(keys, 30.0))
 
     verdict = judge(GATE, new, old)
 
+    assert (verdict.status, verdict.test) == (Status.REGRESSED, "continuous")
+    assert verdict.change == pytest.approx(-27.0)
+    assert "-27, noise floor 10.8 (n=20, 20 tasks, 20 tasks changed" in line(verdict)
+
+
+def test_share_out_of_range() -> None:
+    """A metric that is known to be a share may not leave [0, 1]."""
+    verdict = judge(
+        replace(GATE, unit="share"),
+        arm({"a": 1.5, "b": 1.0}),
+        arm({"a": 1.0, "b": 1.0}),
+    )
+
     assert verdict.status is Status.INVALID
+    assert "must be in [0, 1]" in verdict.notes[0]
+
+
+def test_lower_is_better() -> None:
+    """Where less is better a rise is the regression, shown with its own sign."""
+    gate = replace(GATE, direction="lower")
+
+    verdict = compare("1" * 12 + "0" * 28, "0" * 40, gate)
+    mirror = compare("0" * 12 + "1" * 28, "1" * 40)
+
+    assert verdict.status is Status.REGRESSED
+    assert verdict.change == pytest.approx(0.3)
+    assert (verdict.low, verdict.high) == pytest.approx((-mirror.high, -mirror.low))
+    assert (verdict.p, verdict.worse, verdict.better) == (mirror.p, 12, 0)
+    assert len(verdict.regressed) == 12
+    assert compare("0" * 40, "1" * 12 + "0" * 28, gate).status is Status.IMPROVED
+
+
+def test_numbers_need_a_margin_to_rule_anything_out() -> None:
+    """Without a margin nothing changed is inconclusive, and the note says why."""
+    keys = [f"i{n}" for n in range(20)]
+    side = arm({key: 3.0 + n % 3 for n, key in enumerate(keys)})
+    gate = replace(GATE, unit="number")
+
+    bare, given = judge(gate, side, side), judge(replace(gate, margin=0.5), side, side)
+
+    assert bare.status is Status.INCONCLUSIVE
+    assert any("set margin, in units of exact_match" in note for note in bare.notes)
+    assert given.status is Status.WITHIN_NOISE
+
+
+def test_one_task_decides() -> None:
+    """A mean that one task carries is said to be."""
+    keys = [f"i{n}" for n in range(12)]
+    old = arm({key: 2.0 for key in keys})
+    new = arm({key: 2.0 + (9 if key == "i3" else 0.1) for key in keys})
+
+    verdict = judge(GATE, new, old)
+
+    assert any("one task holds 100% of the evidence" in note for note in verdict.notes)
+
+
+@pytest.mark.parametrize(
+    ("right", "missed"),
+    [
+        (40, None),
+        (24, "gain of 50.0pp not shown: lower bound +47.0pp"),
+        (4, "gain of 50.0pp not shown: lower bound +3.0pp"),
+    ],
+)
+def test_gain_must_be_shown(right: int, missed: str | None) -> None:
+    """A gain counts by its lower bound, not by what was observed."""
+    gate = replace(GATE, min_gain=0.5)
+
+    verdict = compare("1" * right + "0" * (40 - right), "0" * 40, gate)
+
+    assert verdict.threshold_missed == missed
+    assert verdict.red is (missed is not None)
+
+
+@pytest.mark.parametrize(
+    ("broken", "margin", "guarded"),
+    [(0, 0.05, "PASS"), (0, 0.01, "INCONCLUSIVE"), (60, 0.05, "FAIL")],
+)
+def test_guards(broken: int, margin: float, guarded: str) -> None:
+    """A guard passes only if a drop of its margin is ruled out."""
+    gate = replace(GATE, guard=True, margin=margin)
+
+    verdict = compare("0" * broken + "1" * (150 - broken), "1" * 150, gate)
+
+    assert verdict.guard == guarded
+    assert verdict.red is (guarded == "FAIL")
+    assert replace(verdict, inconclusive_is_red=True).red is (guarded != "PASS")
+    assert f"exact_match GUARD {guarded}" in line(verdict)
+
+
+def test_guard_forgives_a_drop_within_its_margin() -> None:
+    """What is surely worse, and surely by less than the margin, passes a guard."""
+    gate = replace(GATE, guard=True, margin=0.10)
+
+    verdict = compare("0" * 9 + "1" * 291, "1" * 300, gate)
+
+    assert (verdict.status, verdict.guard) == (Status.REGRESSED, "PASS")
+    assert not verdict.red
+
+
+@pytest.mark.parametrize(
+    ("value", "n", "status"),
+    [
+        ("88.9%", 18, Status.REGRESSED),
+        (0.889, 18, Status.REGRESSED),
+        ("88.0%", 18, Status.INVALID),
+        (0.889, None, Status.INCONCLUSIVE),
+    ],
+)
+def test_published_number(value: float | str, n: int | None, status: Status) -> None:
+    """A published share is compared unpaired, and is never an exact constant."""
+    gate = replace(GATE, published=Published(value=value, n=n, source="paper"))
+
+    verdict = judge(gate, arm("1" * 7 + "0" * 11), None)
+
+    assert verdict.status is status
+    assert verdict.name == "gate-exact_match-vs-published"
+    assert (verdict.against, verdict.test) == ("paper", "unpaired")
+    assert verdict.old == pytest.approx(0.889, abs=0.01)
+
+
+def test_published_number_that_cannot_be() -> None:
+    """A percentage that no count gives is refused, with the nearest that one does."""
+    gate = replace(GATE, published=Published(value="88.0%", n=18))
+
+    verdict = judge(gate, arm("1" * 18), None)
+
+    assert "no count of 18 is 88.0% when rounded (nearest: 16 of 18" in line(verdict)
+
+
+def test_published_number_of_a_metric_where_less_is_better() -> None:
+    """More failures than were published are the regression."""
+    gate = replace(GATE, direction="lower", published=Published(value=0.1, n=100))
+
+    verdict = judge(gate, arm("1" * 40 + "0" * 60), None)
+
+    assert verdict.status is Status.REGRESSED
+    assert verdict.change == pytest.approx(0.3)
+
+
+def test_tiers_of_a_gate() -> None:
+    """A gate on a tier judges its items alone, and is named after it."""
+    gate = replace(GATE, tiers=("expert",))
+    old = arm("1" * 40)
+    halves = {
+        key: replace(value, tier="expert" if n < 20 else "warmup")
+        for n, (key, value) in enumerate(old.items.items())
+    }
+    new = {
+        key: replace(value, sums={"exact_match": (0.0, 0.0)}) if n < 8 else value
+        for n, (key, value) in enumerate(halves.items())
+    }
+
+    verdict = judge(gate, replace(old, items=new), replace(old, items=halves))
+
+    assert (verdict.name, verdict.n) == ("gate-exact_match-expert", 20)
+    assert verdict.change == pytest.approx(-0.4)
+
+
+@pytest.mark.parametrize(
+    ("weight", "change"),
+    [
+        (None, -8 / 40),
+        ("tier", -(8 / 10 + 0) / 2),
+        ((("expert", 0.1), ("warmup", 0.9)), -0.08),
+    ],
+)
+def test_weights(weight: Any, change: float) -> None:
+    """Tiers can count alike, or by their share of the population."""
+    old = arm("1" * 40)
+    tiers = {
+        key: replace(value, tier="expert" if n < 10 else "warmup")
+        for n, (key, value) in enumerate(old.items.items())
+    }
+    new = {
+        key: replace(value, sums={"exact_match": (0.0, 0.0)}) if n < 8 else value
+        for n, (key, value) in enumerate(tiers.items())
+    }
+
+    verdict = judge(
+        replace(GATE, weight=weight), replace(old, items=new), replace(old, items=tiers)
+    )
+
+    assert verdict.change == pytest.approx(change)
+    assert verdict.new == pytest.approx(1 + change)
+
+
+def test_weight_without_a_tier() -> None:
+    """A tier that no share was given to cannot count as nothing."""
+    gate = replace(GATE, weight=(("expert", 1.0),))
+    old = arm("10" * 20)
+
+    verdict = judge(gate, old, old)
+
+    assert verdict.status is Status.INVALID
+    assert "no share for warmup" in verdict.notes[0]
+
+
+def test_fraction_not_points() -> None:
+    """Points where a fraction is meant are refused."""
+    verdict = compare("1" * 20, "1" * 20, replace(GATE, max_drop=5.0))
+
+    assert verdict.status is Status.INVALID
+    assert "max_drop = 5" in verdict.notes[0]
+    assert "0.05" in verdict.notes[0]
+
+
+def test_clusters_of_a_gate() -> None:
+    """Items of one source can count as one cluster."""
+    old = arm("1" * 40)
+
+    verdict = judge(replace(GATE, cluster="tier"), old, old)
+
+    assert (verdict.n, verdict.clusters) == (40, 1)
+    assert "40 items of 1 task can never show a regression" in "; ".join(verdict.notes)
+
+
+def test_baseline_without_anything_right() -> None:
+    """Where nothing was right nothing can get worse, and the notes say so."""
+    assert "nothing can get worse" in compare("0" * 40, "0" * 40).notes[0]
+
+
+def repeated(counts: Sequence[int], k: int) -> Arm:
+    """Return an arm of items that were right so many times of k."""
+    base = arm("1" * len(counts))
+    return replace(
+        base,
+        items={
+            key: replace(value, k=k, sums={"exact_match": (float(c), float(c))})
+            for c, (key, value) in zip(counts, base.items.items(), strict=True)
+        },
+    )
+
+
+def test_noise_of_re_runs() -> None:
+    """Repeats tell the noise of decoding apart from that of items."""
+    side = repeated([3, 3, 2, 1, 0, 3, 3, 2] * 5, 3)
+
+    verdict = judge(GATE, side, side)
+
+    assert verdict.rerun_discordance == pytest.approx(2 * 0.125)
+    assert verdict.rerun_floor == pytest.approx(1.644854 * (2 * 0.125 / 40) ** 0.5)
+    assert "re-run noise alone 13.0pp at 25% re-run discordance" in line(verdict)
+    assert any("run-to-run noise unknown (1 stored run;" in n for n in verdict.notes)
+
+
+def test_noise_of_whole_runs() -> None:
+    """A drop that stored runs show among themselves is not the model's."""
+    old = repeated([3, 3, 3, 2] * 25, 3)
+    new = repeated([3, 3, 2, 2] * 25, 3)
+    calm = replace(old, run_means={"exact_match": [0.92, 0.915, 0.915]})
+    stormy = replace(old, run_means={"exact_match": [0.99, 0.92, 0.84]})
+
+    assert judge(GATE, new, calm).status is Status.REGRESSED
+    verdict = judge(GATE, new, stormy)
+
+    assert verdict.status is Status.INCONCLUSIVE
+    assert any("the drop is within it" in note for note in verdict.notes)
+
+
+def test_unequal_repeats_are_said() -> None:
+    """Items that were measured unequally often are compared, and it is said."""
+    side = repeated([3] * 20, 3)
+    first = next(iter(side.items))
+    item_once = replace(side.items[first], k=1, sums={"exact_match": (1.0, 1.0)})
+
+    verdict = judge(GATE, side, replace(side, items={**side.items, first: item_once}))
+
+    assert any("measured 1 to 3 times" in note for note in verdict.notes)
+
+
+def test_what_would_settle_it() -> None:
+    """An inconclusive comparison names items, tasks, and repeats where these help."""
+    new, old = repeated([2, 3, 1, 3] * 10, 3), repeated([3, 2, 2, 2] * 10, 3)
+
+    notes = judge(replace(GATE, margin=0.05), new, old).notes
+
+    assert any(
+        "about" in n and "repeats of each on both sides, would settle it" in n
+        for n in notes
+    ), notes
+
+
+def test_holm() -> None:
+    """With several gates each shows its adjusted p; guards need none."""
+    one, two = compare("0" * 12 + "1" * 28, "1" * 40), compare("1" * 40, "1" * 40)
+    guarded = replace(two, guard="PASS")
+
+    first, second, third = adjusted([one, two, guarded])
+
+    assert first.p_holm == pytest.approx(2 * one.p)
+    assert second.p_holm == pytest.approx(0.5)
+    assert third.p_holm is None
+    assert adjusted([one, guarded])[0].p_holm is None
+
+
+def test_values_that_are_shares_again() -> None:
+    """Whole shares keep the exact test, whatever the metric's name."""
+    assert compare("1" * 20, "1" * 20).test == "paired"
 
 
 def test_repeats_are_averaged() -> None:
@@ -392,7 +705,11 @@ def test_tiers() -> None:
 
     verdict = judge(GATE, *sides)
 
-    assert dict(verdict.by_tier) == {"warmup": (1.0, 1.0), "expert": (0.75, 0.25)}
+    assert [(g.by, g.name, g.n, g.old, g.new) for g in verdict.groups] == [
+        ("tier", "expert", 4, 0.75, 0.25),
+        ("tier", "warmup", 4, 1.0, 1.0),
+    ]
+    assert [g.q for g in verdict.groups] == pytest.approx([0.5, 0.5])
 
 
 def test_against_another_model() -> None:
@@ -427,7 +744,7 @@ def test_plain_values() -> None:
     assert data["red"] is True
     assert data["change"] == pytest.approx(-0.25)
     assert data["regressed"] == list(verdict.regressed)
-    assert data["by_tier"]["warmup"] == [1.0, 1.0]
+    assert data["groups"][0]["name"] == "expert"
 
 
 def test_plain_values_count_changes() -> None:

@@ -291,8 +291,9 @@ def test_bad_flags(toy: pytest.Pytester, arguments: list[str], words: str) -> No
             "*is shown, but cannot be gated*mean over completed episodes only*",
         ),
         (
-            '[[tool.awsbench.gates]]\nsuite = "env"\nmetric = "avg_steps"',
-            "*less of it is better*",
+            '[[tool.awsbench.gates]]\nsuite = "env"\nmetric = "avg_steps"\n'
+            "baseline = { value = 0.5, n = 10 }",
+            "*avg_steps is no share; baseline is for shares*",
         ),
         ('[tool.awsbench]\nprompt = "none.at:all"', "*no such prompt adapter*"),
         ("[tool.awsbench]\nmax_steps = 0", "max_steps = 0:*greater than 0*"),

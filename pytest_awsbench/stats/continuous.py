@@ -59,6 +59,8 @@ class Continuous:
     """Its mirror: that nothing got better."""
     interval: Interval
     """Two-sided 90 %."""
+    lower: float
+    """Lower bound at the gate's own alpha."""
     upper: float
     """Upper bound at the gate's own alpha."""
     noise_floor: float | None
@@ -215,18 +217,19 @@ def _judged(means: Floats, rule: ContinuousRule) -> Continuous:
     total = float(d.sum())
     p, p_up = flip.p_at_most(total), flip.p_at_most(-total)
     mean = cluster_mean(d, np.ones(count), np.arange(count))
-    interval, upper = mean.interval(DISPLAY_ALPHA), mean.interval(rule.alpha).high
+    interval, own = mean.interval(DISPLAY_ALPHA), mean.interval(rule.alpha)
     floor = flip.floor(rule.alpha)
     squares = np.square(d)
     return Continuous(
-        status=_verdict((p, p_up), interval, upper, rule),
+        status=_verdict((p, p_up), interval, own.high, rule),
         clusters=count,
         change=mean.mean,
         se=mean.se,
         p=p,
         p_up=p_up,
         interval=interval,
-        upper=upper,
+        lower=own.low,
+        upper=own.high,
         noise_floor=None if floor is None else floor / count,
         min_flips=min_flips(rule.alpha),
         worse=int((d < 0).sum()),

@@ -46,6 +46,8 @@ class Paired:
     """Its mirror: that nothing got better."""
     interval: Interval
     """Two-sided 90 %."""
+    lower: float
+    """Lower bound at the gate's own alpha."""
     upper: float
     """Upper bound at the gate's own alpha."""
     noise_floor: float | None
@@ -101,9 +103,9 @@ def paired_gate(
     flip = sign_flip(data.sums)
     total = float(data.sums.sum())
     p, p_up = flip.p_at_most(total), flip.p_at_most(-total)
-    interval, upper = _bounds(data, DISPLAY_ALPHA), _bounds(data, rule.alpha).high
+    interval, own = _bounds(data, DISPLAY_ALPHA), _bounds(data, rule.alpha)
     floor = flip.floor(rule.alpha)
-    status = _verdict((p, p_up), interval, upper, rule)
+    status = _verdict((p, p_up), interval, own.high, rule)
     return Paired(
         status=status,
         n=data.n,
@@ -112,7 +114,8 @@ def paired_gate(
         p=p,
         p_up=p_up,
         interval=interval,
-        upper=upper,
+        lower=own.low,
+        upper=own.high,
         noise_floor=None if floor is None else floor / data.total,
         min_flips=min_flips(rule.alpha),
         worse=int((differences < 0).sum()),

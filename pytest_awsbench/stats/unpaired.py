@@ -49,6 +49,8 @@ class Unpaired:
     change: float | None
     interval: Interval | None
     """Two-sided 90 %; None where the number of items is unknown."""
+    lower: float | None
+    """Lower bound at the gate's own alpha."""
     upper: float | None
     """Upper bound at the gate's own alpha."""
     p: float | None
@@ -100,21 +102,22 @@ def unpaired_gate(
     else:
         se = cluster_mean(values, scale, codes).se
         bounds, mean, exact = _estimate_bounds(se, old), old.mean, None
-    shown, upper, p, floor = None, None, None, None
+    shown, own, p, floor = None, None, None, None
     if bounds is not None and mean is not None:
         z = NormalDist().inv_cdf(1 - rule.alpha)
         shown = bounds(data.change, NormalDist().inv_cdf(1 - DISPLAY_ALPHA))
-        upper = bounds(data.change, z).high
+        own = bounds(data.change, z)
         p, floor = _p(bounds, data.change), _floor(bounds, mean, z)
     return Unpaired(
-        status=_verdict(mean, shown, upper, rule),
+        status=_verdict(mean, shown, own.high if own else None, rule),
         n=data.n,
         clusters=len(data.sums),
         new=data.change,
         old=mean,
         change=None if mean is None else data.change - mean,
         interval=shown,
-        upper=upper,
+        lower=own.low if own else None,
+        upper=own.high if own else None,
         p=p,
         noise_floor=floor,
         deff=data.deff,

@@ -5,11 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol, Self
 
-from pytest_awsbench.episodes import Play
 from pytest_awsbench.records import (
+    RIGHT,
     Answer,
     Completion,
     DataCard,
+    Draws,
     Result,
     Sample,
     Score,
@@ -89,8 +90,8 @@ class Suite:
         self, sample: Sample, completion: Answer, extra: Sequence[Score] = ()
     ) -> Result:
         """Score one answer; `extra` holds the scores of other scorers."""
-        if isinstance(completion, Play):
-            raise TypeError(f"suite {self.name} asks for one answer, not for episodes")
+        if not isinstance(completion, Completion):
+            raise TypeError(f"suite {self.name} scores one answer at a time")
         scores = {
             metric: scorer(sample, completion).value
             for metric, scorer in self.scorers.items()
@@ -102,6 +103,32 @@ class Suite:
             scores=scores,
             outcome=self.outcome(sample, completion, scores),
         )
+
+
+def pooled(draws: Draws, results: Sequence[Result]) -> Result:
+    """Return several answers to one prompt, each scored, as one result.
+
+    A metric that one of the answers does not have is one that the item does not have.
+    """
+    first = results[0]
+    values = {
+        metric: [result.scores.get(metric) for result in results]
+        for metric in first.scores
+    }
+    known = {
+        metric: [value for value in row if value is not None]
+        for metric, row in values.items()
+    }
+    k = len(results)
+    right = sum(result.outcome in RIGHT for result in results)
+    return Result(
+        sample_id=first.sample_id,
+        completion=draws,
+        scores={m: sum(row) / k if len(row) == k else None for m, row in known.items()},
+        outcome=first.outcome if right in {0, k} else "partly",
+        k=k,
+        squares={m: sum(v * v for v in row) for m, row in known.items()},
+    )
 
 
 def data_card(name: str, samples: Sequence[Sample], subset: str = "") -> DataCard:
