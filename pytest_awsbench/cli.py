@@ -2,13 +2,30 @@
 
 import argparse
 import importlib.util
+import subprocess
 import sys
 from collections.abc import Sequence
 
 from pytest_awsbench.envs.embedded import NEEDS
 
 
-COMMANDS = {"env": "serve the embedded AWS environment, for training loops and clients"}
+COMMANDS = {
+    "env": "serve the embedded AWS environment, for training loops and clients",
+    "power": "say what the configured gates can see, without running a model",
+}
+
+
+POWER_PLUGIN = "pytest_awsbench.power"
+POWER_HELP = """\
+usage: awsbench power [PYTEST ARGUMENT ...]
+
+Print, for every gate of the configuration in this folder, its items and tasks, the
+smallest drop that it finds, the items that smaller drops need, and the smallest margin
+that a guard can certify. No model is loaded or fetched.
+
+Arguments are those of pytest, such as --awsbench-model=sft, -m env,
+--awsbench-dataset=FILE or --awsbench-max-per-combo=3.
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -21,7 +38,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for name, text in COMMANDS.items():
         commands.add_parser(name, help=text, add_help=False)
     parsed, rest = parser.parse_known_args(given)
-    return {"env": serve}[parsed.command](rest)
+    return {"env": serve, "power": power}[parsed.command](rest)
+
+
+def power(arguments: Sequence[str]) -> int:
+    """Print the power of the gates; arguments are those of pytest."""
+    if {"-h", "--help"} & set(arguments):
+        sys.stdout.write(POWER_HELP)
+        return 0
+    # A process of its own: pytest must see the package before anybody imports it.
+    command = [sys.executable, "-m", "pytest", "-p", POWER_PLUGIN, *arguments]
+    return subprocess.run(command, check=False).returncode  # noqa: S603 - ours
 
 
 def serve(arguments: Sequence[str]) -> int:

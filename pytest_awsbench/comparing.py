@@ -206,8 +206,8 @@ def _after_shocks(
     )
     test = run_test(mean.mean, mean.se, mean.clusters, noise)
     text = (
-        f"run-to-run noise: sd {100 * noise.run_sd:.1f}pp over {noise.runs} stored runs,"
-        f" of which {100 * noise.shock_variance**0.5:.1f}pp hit all items alike"
+        f"run-to-run noise: sd {100 * noise.run_sd:.1f}pp over {noise.runs} runs, of"
+        f" which {100 * noise.shock_variance**0.5:.1f}pp hit all items alike"
     )
     if result.status is Status.REGRESSED and not test.worse(gate.alpha or ALPHA):
         return Status.INCONCLUSIVE, [f"{text}; the drop is within it (p={test.p:.3f})"]
@@ -284,13 +284,12 @@ def infallible(gate: Gate, before: Sequence[float], pairs: Pairs) -> list[str]:
     if can_fail(before, pairs.clusters, pairs.weights, rule_of(gate)):
         return []
     if not any(before):
-        return ["ungateable: nothing is right in the baseline, so nothing can get worse"]
+        return ["ungateable: the baseline has nothing right that could get worse"]
     tasks = len(set(pairs.clusters))
     of = f" of {tasks} task{'s' if tasks > 1 else ''}" if tasks < len(before) else ""
-    return [
-        f"ungateable: {len(before)} items{of} can never show a regression; add items,"
-        " or set min"
-    ]
+    items = f"{len(before)} items{of}"
+    why = f"ungateable: {items} can never show a regression; add items, or set min"
+    return [why]
 
 
 def _continuous_notes(gate: Gate, result: Continuous) -> list[str]:

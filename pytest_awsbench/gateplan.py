@@ -35,8 +35,8 @@ class GatePlan:
     """All gates of a session: the same in every process and for any selection."""
 
     gates: Mapping[Key, tuple[Planned, ...]]
-    spending: int
-    """Gates that share the session's alpha."""
+    spenders: frozenset[tuple[Key, str]] = frozenset()
+    """Gates that share the session's alpha: model and suite, and name."""
 
 
 def plan_gates(
@@ -58,14 +58,19 @@ def plan_gates(
         for name, suite in suites.items()
     }
     alpha = options.settings.alpha
-    spending = sum(_spends(entry.gate) for gates in found.values() for entry in gates)
-    each = alpha / max(spending, 1)
+    spenders = frozenset(
+        (key, entry.name)
+        for key, gates in found.items()
+        for entry in gates
+        if _spends(entry.gate)
+    )
+    each = alpha / max(len(spenders), 1)
     return GatePlan(
         {
             key: tuple(_with_alpha(entry, each, alpha) for entry in gates)
             for key, gates in found.items()
         },
-        spending,
+        spenders,
     )
 
 

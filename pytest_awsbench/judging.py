@@ -62,21 +62,21 @@ def judge(
     return _against_items(gate, verdict, new, old)
 
 
-def adjusted(verdicts: Sequence[Verdict]) -> list[Verdict]:
-    """Return the verdicts of a session's gates with p adjusted by Holm.
+def adjusted(verdicts: Sequence[Verdict], gates: int) -> list[Verdict]:
+    """Return verdicts with p adjusted by Holm.
 
-    A gate without a p counts as one that showed nothing. Guards are not adjusted: a
-    claim needs all of them, which needs no correction.
+    Args:
+        verdicts: of the gates that share an alpha, as far as they were judged.
+        gates: how many share it; one that was not judged, or has no p, showed nothing.
+
     """
-    counted = [v for v in verdicts if v.guard is None]
-    if len(counted) < 2:  # noqa: PLR2004 - one is its own adjustment
+    if gates < 2:  # noqa: PLR2004 - one is its own adjustment
         return list(verdicts)
-    ps = holm([1.0 if v.p is None else v.p for v in counted])
-    found = iter(ps.tolist())
+    known = [1.0 if v.p is None else v.p for v in verdicts]
+    ps = holm([*known, *[1.0] * (gates - len(known))]).tolist()
     return [
-        v if v.guard is not None else replace(v, p_holm=p if v.p is not None else None)
-        for v in verdicts
-        for p in [next(found) if v.guard is None else 0.0]
+        v if v.p is None else replace(v, p_holm=p)
+        for v, p in zip(verdicts, ps, strict=False)
     ]
 
 

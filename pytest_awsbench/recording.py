@@ -86,6 +86,7 @@ class Recorder:
         for account in bench.accounts.values():
             account.journal.close()
         if any(account.results for account in bench.accounts.values()):
+            self._adjust()
             with blamed():
                 document = run_document(
                     list(bench.accounts.values()),
@@ -97,6 +98,21 @@ class Recorder:
                 episodes = episode_rows(bench.accounts.values())
                 self.folder = write_run(bench.options.out, document, keep, episodes)
         self._set_exit_status(session)
+
+    def _adjust(self) -> None:
+        """Adjust p for all gates that share the session's alpha, now that all ran."""
+        from pytest_awsbench.judging import adjusted
+
+        spenders = self._bench.gates.spenders
+        shared = [
+            (account, place)
+            for key, account in self._bench.accounts.items()
+            for place, verdict in enumerate(account.verdicts)
+            if (key, verdict.name) in spenders
+        ]
+        found = adjusted([a.verdicts[n] for a, n in shared], len(spenders))
+        for (account, place), verdict in zip(shared, found, strict=True):
+            account.verdicts[place] = verdict
 
     def record_completions(self, sent: Iterable[Mapping[str, Any]]) -> None:
         """Journal completions, whichever process generated them."""

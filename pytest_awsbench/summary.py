@@ -1,14 +1,16 @@
 """What a run says in the terminal: its header, its tables, its flips."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 
+from pytest_awsbench.gates import Verdict
 from pytest_awsbench.ledger import Account
 from pytest_awsbench.recording import LETTERS, Recorder
 from pytest_awsbench.records import RIGHT
 from pytest_awsbench.session import BenchSession
 from pytest_awsbench.showing import explain
+from pytest_awsbench.stats.status import Status
 
 
 FLIPS = 3
@@ -39,6 +41,8 @@ class Summary:
         for account in self._bench.accounts.values():
             self._section(reporter, account)
         self._comparisons(reporter)
+        for text in claim_lines(self._bench):
+            reporter.write_line(text)
         for note in dict.fromkeys(self._recorder.notes):
             reporter.write_line(f"note: {note}")
         if self._recorder.folder is not None:
@@ -115,6 +119,39 @@ class Summary:
                 reporter.section(f"awsbench: {suite.name}: {names}", sep="=")
                 for text in comparison_lines(whole):
                     reporter.write_line(text)
+
+
+def claim_lines(bench: BenchSession) -> Iterator[str]:
+    """Yield whether "better" may be said of a model that has guards, and why not.
+
+    An intersection-union test: every primary gate improved and every guard passed.
+    """
+    for model in bench.prepared:
+        verdicts = [
+            verdict
+            for account in bench.accounts.values()
+            if account.model.name == model
+            for verdict in account.verdicts
+        ]
+        guards = [v for v in verdicts if v.guard is not None]
+        primary = [v for v in verdicts if v.guard is None and v.test]
+        if not guards:
+            continue
+        open_ = [v for v in primary if v.status is not Status.IMPROVED]
+        open_ += [v for v in guards if v.guard != "PASS"]
+        if primary and not open_:
+            yield (
+                f"claim: {model} is better: {_names(primary)} improved, and"
+                f" {_names(guards)} did not suffer"
+            )
+        else:
+            reasons = ", ".join(f"{v.metric} {v.word}" for v in open_)
+            yield f"claim: {model} cannot be called better: {reasons or 'no gate'}"
+
+
+def _names(verdicts: Iterable[Verdict]) -> str:
+    """Name the metrics of verdicts."""
+    return ", ".join(dict.fromkeys(v.metric for v in verdicts))
 
 
 def _explained(account: Account) -> Iterator[str]:

@@ -10,6 +10,7 @@ from pytest_awsbench.judging import judge
 from pytest_awsbench.ledger import Account, arm_of
 from pytest_awsbench.pairing import mean_of
 from pytest_awsbench.records import Arm, Completion, Draws
+from pytest_awsbench.reproducing import same_model_lines
 from pytest_awsbench.scoring.episodes import WITHIN, conditional
 from pytest_awsbench.verdicts import amount, interval, p_text
 
@@ -38,6 +39,7 @@ def suite_lines(account: Account, flips: int | None) -> Iterator[str]:
             if metric != primary:
                 yield from _groups(account, metric, "tier")
     yield from _footer(account)
+    yield from same_model_lines(account)
     yield from _flips(account, flips)
 
 

@@ -14,6 +14,8 @@ PACKAGE = Path(pytest_awsbench.__file__).parent
 #: From the top down. A module may import those of lower lines, and of its own line
 #: only those to its right.
 LAYERS = """
+    cli
+    power
     plugin
     starting
     distribute summary
@@ -28,12 +30,12 @@ LAYERS = """
     staging
     gateplan
     options flags hookspecs
-    cli
-    runfile tables cells
+    runfile tables reproducing cells
     hygiene
     ledger stores
     naming config
     repeating
+    foresight
     baselines judging comparing pairing verdicts gates
     answering journal engine chunks
     suites.builtin suites.dataset suites.env suites.selecting suites.playing
@@ -52,6 +54,7 @@ LAYERS = """
 #: Folders whose modules may import each other freely.
 FOLDERS = ("demo", "scoring", "stats", "models", "suites", "envs")
 SHELL = {
+    "power",
     "plugin",
     "starting",
     "distribute",
