@@ -32,7 +32,8 @@ LAYERS = """
     naming config
     baselines judging gates
     answering journal engine chunks
-    suites.builtin suites.dataset suites.env suites.selecting suites.playing
+    suites.builtin suites.dataset suites.leakage suites.env suites.selecting
+    suites.playing
     suites.seating suites.prompting suites.suite
     showing
     scoring.answers scoring.episodes
