@@ -38,7 +38,8 @@ LAYERS = """
     foresight
     baselines judging comparing pairing verdicts gates
     answering journal engine chunks
-    suites.builtin suites.dataset suites.env suites.selecting suites.playing
+    suites.builtin suites.dataset suites.leakage suites.env suites.selecting
+    suites.playing
     suites.seating suites.prompting suites.suite
     showing
     scoring.answers scoring.episodes
