@@ -37,6 +37,8 @@ class SampleItem(pytest.Item):
 
     def runtest(self) -> None:
         """Wait for the answer and score it."""
+        if self.bench.stopper.stops(self.request_key):
+            pytest.skip("decided: no answer can change the verdict any more")
         self.result = self.bench.answer(self.model, self.suite, self.sample)
         self.user_properties += [
             ("awsbench_outcome", self.result.outcome),

@@ -204,6 +204,8 @@ class Settings(DecodingTable):
                 raise ValueError(
                     f"models.{name}.extends: no model {table.extends!r}; known: {known}"
                 )
+        if self.max_leak is not None and self.train is None:
+            raise ValueError("max_leak: no train; set train to the training rows")
         return self
 
     def specs(self, root: Path) -> dict[str, ModelSpec]:

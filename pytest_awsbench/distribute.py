@@ -78,6 +78,7 @@ class Distribution:
             "awsbench_wanted": True,
             "awsbench_slot": slot,
             "awsbench_recorded": self._recorded(),
+            "awsbench_decided": str(self._bench.stopper.folder.absolute()),
         }
         if self._bench.source is not None:
             node.workerinput["awsbench_env_url"] = self._bench.source.url

@@ -22,6 +22,10 @@ from pytest_awsbench.stats.power import (
 from pytest_awsbench.stats.rerun import rerun_discordance
 
 
+NOTHING = "no item"
+NUMBER = "no share: its noise is known once repeats or two runs are stored"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Foresight:
     """A gate, what it can see, and what must be said of it."""
@@ -46,12 +50,11 @@ def foresee(
     stored = in_tiers(baseline.arm("baseline"), gate.tiers) if baseline else None
     asked = {s.id: s for s in samples if not gate.tiers or s.tier in gate.tiers}
     if not asked:
-        return Foresight(gate=gate, power=None, notes=("no item",))
+        return Foresight(gate=gate, power=None, notes=(NOTHING,))
     items = [_item(sample, stored, gate.metric) for sample in asked.values()]
     known = [item for item in items if gate.metric in item.sums]
     if _is_number(gate, known):
-        note = "no share: its noise is known once repeats or two runs are stored"
-        return Foresight(gate=gate, power=None, notes=(note,))
+        return Foresight(gate=gate, power=None, notes=(NUMBER,))
     clusters = clusters_of(gate, asked, items)
     deff = _design_effect(gate, items, clusters)
     power = gate_power(
@@ -66,6 +69,19 @@ def foresee(
     )
     notes = (*_blind(gate, items, known, clusters), *_beyond(gate, power))
     return Foresight(gate=gate, power=replace(power, measured=measured), notes=notes)
+
+
+def warnings_of(
+    gate: Gate, samples: Sequence[Sample], baseline: Baseline | None
+) -> tuple[str, ...]:
+    """Say before a run that a gate cannot do what it is there for, if it cannot.
+
+    Without a baseline nothing is known yet but the number of items.
+    """
+    if gate.unit == "number" or gate.published is not None:
+        return ()
+    said = foresee(gate, samples, baseline).notes
+    return tuple(note for note in said if note not in {NOTHING, NUMBER})
 
 
 def _item(sample: Sample, stored: Arm | None, metric: str) -> ItemStats:

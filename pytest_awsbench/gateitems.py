@@ -9,7 +9,7 @@ import pytest
 from pytest_awsbench.baselines import Baseline
 from pytest_awsbench.confirming import confirmed
 from pytest_awsbench.errors import AwsbenchError
-from pytest_awsbench.gates import Gate, Verdict
+from pytest_awsbench.gates import Gate, GateFailedError, Verdict
 from pytest_awsbench.ledger import Account, arm_of
 from pytest_awsbench.records import Arm
 from pytest_awsbench.session import BenchSession
@@ -17,10 +17,6 @@ from pytest_awsbench.snapshots import accept
 from pytest_awsbench.stats.status import Status
 from pytest_awsbench.stores import find_baseline
 from pytest_awsbench.verdicts import line
-
-
-class GateFailedError(AssertionError):
-    """A gate is red; the message is the verdict."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,21 +89,31 @@ def _judge(item: GateItem, gate: Gate) -> None:
     from pytest_awsbench.judging import judge
 
     account, bench = item.account, item.bench
+    decided = bench.stopper.decided.get(account.key, {}).get(gate.name)
+    if decided is not None and account.missing and not account.lost:
+        _record(item, decided)
+        _raise_if_red(decided, account, required=False)
+        return
     skip_partial(bench, account)
     new = arm_of(bench.run_of(account), account.suite, account.model.name)
     old = _old(bench, account, gate)
     verdict = judge(gate, new, old, lost=sorted(account.lost))
     if _needs_confirming(bench, gate, verdict):
         verdict = confirmed(bench, account, gate, verdict, (new, old))
-    account.verdicts.append(verdict)
+    _record(item, verdict)
+    if not account.lost:
+        accept(item, account, _fresh(bench, account))
+    _raise_if_red(verdict, account, required=bench.options.settings.require_gates)
+
+
+def _record(item: GateItem, verdict: Verdict) -> None:
+    """Keep a verdict for the report, and for JUnit."""
+    item.account.verdicts.append(verdict)
     item.user_properties += [
         (f"awsbench_{key}", value)
         for key, value in verdict.to_json().items()
         if isinstance(value, str | int | float | bool)
     ]
-    if not account.lost:
-        accept(item, account, _fresh(bench, account))
-    _raise_if_red(verdict, account, required=bench.options.settings.require_gates)
 
 
 def _needs_confirming(bench: BenchSession, gate: Gate, verdict: Verdict) -> bool:

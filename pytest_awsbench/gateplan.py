@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from pytest_awsbench.config import GateTable, PublishedTable
 from pytest_awsbench.errors import ConfigError
-from pytest_awsbench.gates import Gate, Published
+from pytest_awsbench.gates import Gate, GateFailedError, Published
 from pytest_awsbench.options import Options
 from pytest_awsbench.scoring.episodes import CONDITIONAL
 from pytest_awsbench.suites.suite import Suite
@@ -158,11 +158,31 @@ def _of_one(
     if not gates:
         default = GateTable(suite=suite.name, metric=suite.primary)
         gates.append(_configured(options, model, suite, default))
+    settings = options.settings
+    if settings.max_leak is not None and suite.name == "dataset":
+        gates.append(_leakage_gate(suite, settings.max_leak))
     for more in config.hook.pytest_awsbench_gates(
         config=config, model=model, suite=suite.name
     ):
         gates += [more] if isinstance(more, Gate) or callable(more) else more
     return list(_named(resolved(gate, suite) for gate in gates))
+
+
+def _leakage_gate(suite: Suite, most: float) -> Callable[[], None]:
+    """Return a gate on what of the held-out rows stands in the training rows."""
+
+    def gate_leakage() -> None:
+        found = suite.leakage
+        assert found is not None, "no training rows are configured"  # noqa: S101
+        worst = found.worst
+        if worst.share > most:
+            raise GateFailedError(
+                f"leakage {worst} > max_leak {most:.1%}: {worst.count} of {worst.of}"
+                f" held-out rows stand in the training rows, first:"
+                f" {', '.join(worst.examples)}; take them out of one side"
+            )
+
+    return gate_leakage
 
 
 def _configured(options: Options, model: str, suite: Suite, table: GateTable) -> Gate:

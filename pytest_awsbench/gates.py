@@ -21,6 +21,10 @@ MARGIN = 0.10
 """Of shares: a drop of this size is what WITHIN_NOISE rules out."""
 
 
+class GateFailedError(AssertionError):
+    """A gate is red; the message says why."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Published:
     """A number that was published without its items."""

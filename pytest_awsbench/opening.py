@@ -1,11 +1,12 @@
 """What a process needs before its first item: suites, models, journals, baselines."""
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
 
-from pytest_awsbench import stores
+from pytest_awsbench import demo, stores
 from pytest_awsbench.answering import Ask, completing
 from pytest_awsbench.chunks import Chunk, in_order, plan_chunks
 from pytest_awsbench.engine import Engine
@@ -14,13 +15,14 @@ from pytest_awsbench.errors import ConfigError
 from pytest_awsbench.flags import env_wanted, selects
 from pytest_awsbench.ledger import Account, identity, journal_of
 from pytest_awsbench.models.loading import Prepared, prepare
-from pytest_awsbench.options import Options
+from pytest_awsbench.options import BUILTIN, Options
 from pytest_awsbench.records import Answer, Decoding, Score, answer_from_json
 from pytest_awsbench.repeating import draws_of, of_run
 from pytest_awsbench.staging import load_env, playing
 from pytest_awsbench.suites.builtin import NAME as DATASET
 from pytest_awsbench.suites.builtin import load_dataset
 from pytest_awsbench.suites.env import EnvSuite
+from pytest_awsbench.suites.leakage import leakage, read_train
 from pytest_awsbench.suites.suite import Suite
 
 
@@ -32,14 +34,14 @@ def load_suites(config: pytest.Config, options: Options) -> dict[str, Suite]:
     """Load the built-in suites and those of hooks, by name."""
     found: list[Suite] = []
     if selects(config, DATASET):
-        found.append(
-            load_dataset(
-                options.dataset,
-                split=options.settings.split,
-                max_per_combo=options.max_per_combo,
-                root=options.root,
-            )
+        data = load_dataset(
+            options.dataset,
+            split=options.settings.split,
+            max_per_combo=options.max_per_combo,
+            root=options.root,
         )
+        main = not hasattr(config, "workerinput") and not options.collect_only
+        found.append(_with_leakage(options, data) if main else data)
     if env_wanted(config):
         found.append(load_env(config, options))
     found += flat(config.hook.pytest_awsbench_load_suite(config=config))
@@ -48,6 +50,19 @@ def load_suites(config: pytest.Config, options: Options) -> dict[str, Suite]:
         if suites.setdefault(suite.name, suite) is not suite:
             raise ConfigError(f"two suites are called {suite.name!r}; rename one")
     return suites
+
+
+def _with_leakage(options: Options, suite: Suite) -> Suite:
+    """Return a suite that knows how much of it stands in the training rows."""
+    settings = options.settings
+    if settings.train is None:
+        return suite
+    builtin = settings.train == BUILTIN
+    source = str(demo.DATASETS["train"]) if builtin else settings.train
+    train = read_train(source, settings.train_split, options.root)
+    found = leakage(suite.samples, train)
+    warnings = (*suite.warnings, found.warning) if found.warning else suite.warnings
+    return replace(suite, leakage=found, warnings=warnings)
 
 
 def prepare_models(

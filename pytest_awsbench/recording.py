@@ -54,6 +54,7 @@ class Recorder:
             result = Result.from_json(sent["result"])
             account.results[sent["sample_id"]] = result
             account.lost.discard(sent["sample_id"])
+            self._bench.stopper.look(account)
             change = _change(account.was(result.sample_id), result.outcome)
             report.awsbench_shown = (result.outcome, change)  # type: ignore[attr-defined]
 
@@ -85,6 +86,7 @@ class Recorder:
             self.notes += bench.notes()
         for account in bench.accounts.values():
             account.journal.close()
+        bench.stopper.close()
         if any(account.results for account in bench.accounts.values()):
             self._adjust()
             with blamed():

@@ -49,6 +49,7 @@ def _suite(suite: Suite) -> dict[str, Any]:
         "data": asdict(suite.data),
         "metrics": [{"name": n, "version": v} for n, v in suite.versions.items()],
         "warnings": list(suite.warnings),
+        "leakage": None if suite.leakage is None else asdict(suite.leakage),
         "samples": [asdict(sample) for sample in suite.samples],
     }
 

@@ -1,9 +1,11 @@
 """Everything one process knows of a run: suites, models, and the way to answers."""
 
+import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +35,7 @@ from pytest_awsbench.options import Options
 from pytest_awsbench.records import Answer, Draws, Result, Run, Sample
 from pytest_awsbench.repeating import of_run
 from pytest_awsbench.staging import source_of
+from pytest_awsbench.stopping import Stopper, open_stopper
 from pytest_awsbench.suites.env import NAME as ENV
 from pytest_awsbench.suites.env import EnvSuite
 from pytest_awsbench.suites.suite import Suite, pooled
@@ -66,6 +69,7 @@ class BenchSession:
     accounts: Mapping[tuple[str, str], Account]
     """By model and suite; a worker reads the baselines alone."""
     gates: GatePlan
+    stopper: Stopper
     source: EnvSource | None
     """Where sessions of suite ``env`` come from."""
     date: str
@@ -124,6 +128,9 @@ class BenchSession:
             source=source,
             accounts=accounts,
             gates=gates,
+            stopper=open_stopper(
+                options, gates.gates, accounts, _decided_folder(config, options)
+            ),
             date=now(),
         )
         if bench.loads_early:
@@ -234,6 +241,12 @@ class BenchSession:
             for name, model in self.engine.models().items():
                 notes += [f"{name}: {note}" for note in model.notes]
         return notes
+
+
+def _decided_folder(config: pytest.Config, options: Options) -> Path:
+    """Return where the main process tells workers that a suite is decided."""
+    given = getattr(config, "workerinput", {}).get("awsbench_decided")
+    return Path(given) if given else options.out / f"decided-{os.getpid()}"
 
 
 def _asked_once(account: Account, options: Options) -> str:

@@ -4,13 +4,14 @@ from collections.abc import Iterable, Iterator
 
 import pytest
 
-from pytest_awsbench.gates import Verdict
+from pytest_awsbench.gates import Gate, Verdict
 from pytest_awsbench.ledger import Account
 from pytest_awsbench.recording import LETTERS, Recorder
 from pytest_awsbench.records import RIGHT
 from pytest_awsbench.session import BenchSession
 from pytest_awsbench.showing import explain
 from pytest_awsbench.stats.status import Status
+from pytest_awsbench.verdicts import line
 
 
 FLIPS = 3
@@ -27,6 +28,24 @@ class Summary:
     def pytest_report_header(self) -> list[str]:
         """Say which models, which data and which baselines."""
         return [self._header(account) for account in self._bench.accounts.values()]
+
+    def pytest_report_collectionfinish(self) -> list[str]:
+        """Say which gates cannot do what they are there for, before anything runs."""
+        from pytest_awsbench.foresight import warnings_of
+
+        if self._bench.options.collect_only:
+            return []
+        return [
+            f"awsbench: warning: {'::'.join((*key, planned.name))}: {warning}"
+            for key, gates in self._bench.gates.gates.items()
+            for planned in gates
+            if isinstance(planned.gate, Gate)
+            for warning in warnings_of(
+                planned.gate,
+                self._bench.accounts[key].suite.samples,
+                self._bench.accounts[key].baseline,
+            )
+        ]
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter
@@ -53,14 +72,17 @@ class Summary:
         model, data = account.model, account.suite.data
         items, clusters = account.suite.counted
         subset = f", {data.subset}" if data.subset else ""
-        line = (
+        head = (
             f"awsbench: model {model.name} = {model.description}"
             f" (weights {model.digest[:8]})"
             f" | {account.suite.name} {data.name} ({data.samples} {items},"
             f" {data.tasks} {clusters}{subset}, {data.digest[:8]})"
             f" | {self._baseline(account)}"
         )
-        return "\n".join([line, *(f"  warning: {w}" for w in account.suite.warnings)])
+        leakage = account.suite.leakage
+        more = [f"  {leakage.text}"] if leakage is not None else []
+        more += [f"  warning: {w}" for w in account.suite.warnings]
+        return "\n".join([head, *more])
 
     def _baseline(self, account: Account) -> str:
         """Say which baseline is there."""
@@ -77,6 +99,9 @@ class Summary:
             return
         model, suite = account.key
         reporter.section(f"awsbench: {model} / {suite}", sep="=")
+        if account.missing and account.key in self._bench.stopper.decided:
+            self._stopped(reporter, account)
+            return
         if account.missing:
             self._partial(reporter, account)
             return
@@ -103,6 +128,15 @@ class Summary:
                 "run again with --awsbench-resume: only what is missing is asked",
                 yellow=True,
             )
+
+    def _stopped(self, reporter: pytest.TerminalReporter, account: Account) -> None:
+        """Show verdicts alone: a run that stopped early has no score."""
+        total = len(account.suite.samples)
+        answered = total - len(account.missing)
+        reporter.write_line(f"early stop: {answered} of {total} answered; no score")
+        for verdict in account.verdicts:
+            red = verdict.status is Status.REGRESSED
+            reporter.write_line(line(verdict), red=red)
 
     def _comparisons(self, reporter: pytest.TerminalReporter) -> None:
         """Put the models of one run beside each other."""

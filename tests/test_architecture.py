@@ -28,6 +28,7 @@ LAYERS = """
     session
     opening
     staging
+    stopping
     gateplan
     options flags hookspecs
     runfile tables reproducing cells
@@ -38,9 +39,9 @@ LAYERS = """
     foresight
     baselines judging comparing pairing verdicts gates
     answering journal engine chunks
-    suites.builtin suites.dataset suites.leakage suites.env suites.selecting
+    suites.builtin suites.dataset suites.env suites.selecting
     suites.playing
-    suites.seating suites.prompting suites.suite
+    suites.seating suites.prompting suites.suite suites.leakage
     showing
     scoring.answers scoring.episodes
     envs.source envs.embedded envs.catalog envs.yamlfiles

@@ -11,6 +11,8 @@ class Status(StrEnum):
     IMPROVED = "IMPROVED"
     WITHIN_NOISE = "WITHIN_NOISE"
     """A drop of the margin or more is ruled out."""
+    NOT_REGRESSED = "NOT_REGRESSED"
+    """A run that stopped early: the full run would not be red."""
     INCONCLUSIVE = "INCONCLUSIVE"
     INVALID = "INVALID"
     """The two sides cannot be compared."""

@@ -4,6 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
+from math import inf
 from typing import Any
 
 from pytest_awsbench.errors import DataError
@@ -61,6 +62,7 @@ def _sample(where: str, row: Mapping[str, Any]) -> Sample:
         tier=tier,
         source=_text(where, row, "source"),
         step_idx=_step(where, row),
+        weight=_weight(where, row),
     )
 
 
@@ -111,6 +113,19 @@ def _step(where: str, row: Mapping[str, Any]) -> int | None:
         return int(text)
     except ValueError:
         raise DataError(f"{where}: key 'step_idx' = {text!r} is no number") from None
+
+
+def _weight(where: str, row: Mapping[str, Any]) -> float:
+    """Read how much a row counts; 1 unless it says."""
+    value = row.get("weight")
+    if value is None:
+        return 1.0
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    if not number or not 0 < value < inf:
+        raise DataError(
+            f"{where}: key 'weight' must be a number above 0, got {value!r}"
+        )
+    return float(value)
 
 
 def _content_id(messages: Prompt, tier: str) -> str:

@@ -17,6 +17,7 @@ from pytest_awsbench.records import (
 )
 from pytest_awsbench.scoring import answers
 from pytest_awsbench.scoring.answers import Scorer
+from pytest_awsbench.suites.leakage import Leakage
 
 
 class Outcome(Protocol):
@@ -56,6 +57,8 @@ class Suite:
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What else an answer depends on, as plain values: part of its identity."""
     warnings: tuple[str, ...] = ()
+    leakage: Leakage | None = None
+    """What of its samples stands in the training rows, where these are known."""
 
     @classmethod
     def of(
