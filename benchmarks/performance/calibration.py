@@ -210,15 +210,19 @@ def markdown(table: Table, runs: int, seed: int) -> str:
         f"{runs:,} simulated comparisons per cell, seed {seed}; ± is the Monte Carlo"
         " standard error. Columns: items / share of right answers of the old model, and"
         " the true drop. 27 items are independent; 150 belong to 63 tasks of 1 to 7,"
-        " 1,000 to 72 tasks of 13 or 14, where 30 % of what a model adds on its own is"
-        " common to a task. Without a drop, 20 % (.41) and 10 % (.89) of the answers"
-        " differ. Every test is one-sided at 5 %. To reproduce it:"
-        f" `python -m benchmarks.performance.calibration --runs {runs} --seed {seed}`."
+        " 1,000 to 72 tasks of 13 or 14, where 30 % of what makes an item hard, and of"
+        " what a model adds on its own, is common to a task. Without a drop, 20 % (.41)"
+        " and 10 % (.89) of the answers differ. Every test is one-sided at 5 %."
+    )
+    command = (
+        "    python -m benchmarks.performance.calibration"
+        f" --runs {runs} --seed {seed} --write"
     )
     return "\n\n".join([
         _part(table, runs, "False alarms, %: nothing changed", missed=False),
         _part(table, runs, "Misses, %: the new model is worse", missed=True),
-        fill(notes, 88, break_on_hyphens=False, break_long_words=False),
+        fill(notes, 88, break_on_hyphens=False),
+        command,
     ])
 
 

@@ -1,9 +1,10 @@
 """Simulated pairs of runs: right and wrong answers with a known true change.
 
 An answer is right if a normal variable stays below a threshold (a latent probit).
-The variable is the sum of what both models share about an item, what one model adds
-for the whole task, and what it adds for the item. Rows of a task are not independent,
-because the second part is common to them.
+The variable is the sum of how hard the item is for both models, and of what each model
+adds on its own. A part of either is common to a task: some tasks are harder than
+others, and some became harder or easier with the new model. The latter is why items
+of a task are not independent in a paired comparison; the former alone would cancel.
 """
 
 from dataclasses import dataclass
@@ -47,7 +48,7 @@ class Pair:
         share: of right answers, of the old model.
         drop: how much lower that of the new model is.
         discordance: share of answers that would differ without a drop.
-        icc: share of what a model adds on its own that is common to a task.
+        icc: share of both parts that is common to a task.
 
     """
 
@@ -117,15 +118,21 @@ def draw(
 
     """
     alike = correlation(pair.share, pair.discordance)
-    shared = sqrt(alike) * rng.standard_normal((runs, layout.items))
+    shared = sqrt(alike) * _parts(rng, layout, pair.icc, runs)
     sides = []
     for share in (pair.share, pair.share - pair.drop):
-        by_task = rng.standard_normal((runs, len(layout.sizes)))[:, layout.tasks]
-        by_item = rng.standard_normal((runs, layout.items))
-        own = sqrt(pair.icc) * by_task + sqrt(1 - pair.icc) * by_item
-        latent = shared + sqrt(1 - alike) * own
+        latent = shared + sqrt(1 - alike) * _parts(rng, layout, pair.icc, runs)
         sides.append(latent < NormalDist().inv_cdf(share))
     return sides[0], sides[1]
+
+
+def _parts(
+    rng: np.random.Generator, layout: Layout, icc: float, runs: int
+) -> NDArray[np.float64]:
+    """Draw normal variables that go together within a task, shape (runs, items)."""
+    by_task = rng.standard_normal((runs, len(layout.sizes)))[:, layout.tasks]
+    by_item = rng.standard_normal((runs, layout.items))
+    return sqrt(icc) * by_task + sqrt(1 - icc) * by_item
 
 
 @lru_cache(maxsize=1)
