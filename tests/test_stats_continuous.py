@@ -147,6 +147,26 @@ def test_obuchowski_is_its_normal_law() -> None:
     assert 28 / 29 * z**2 == pytest.approx(7.186, abs=5e-4)
 
 
+def test_durkalski_is_the_normal_law_of_means() -> None:
+    """V4: as normal, the test on cluster means is Durkalski's: χ² = 7.542."""
+    differences, codes = psychiatry()
+    means = np.bincount(codes, differences) / np.bincount(codes)
+
+    z = means.sum() / sign_flip(means).scale
+
+    assert z**2 == pytest.approx(7.542, abs=5e-4)
+
+
+def test_psychiatry_by_means() -> None:
+    """V4: the gate that averages within a cluster finds the same drop."""
+    differences, codes = psychiatry()
+
+    result = continuous_gate(np.zeros(135), differences, codes)
+
+    assert result.clusters == 29
+    assert result.status is REGRESSED
+
+
 def test_repeats_of_a_task_are_one() -> None:
     """Seeds are averaged within a task; ten seeds of two tasks are two tasks."""
     result = continuous_gate([9] * 20, [5] * 20, [0] * 10 + [1] * 10)

@@ -20,6 +20,12 @@ REWARDS = [-1, 0, 0, 0, 0, 0, 1.5, -0.6, 0, 0, 4.37, 1.75, 7.48, -2.6, 1.46]
 #: Cluster sums of the hyperparathyroidism data (Obuchowski 1998).
 THYROIDS = [2, 2, 1, 1, 1, -1, *[0] * 15]
 
+#: Psychiatrists' yes less their patients', by psychiatrist (Donner & Petryshen 1989).
+PSYCHIATRISTS = [
+    *(4, 1, 2, 1, 1, 0, -3, -1, 1, 4, 2, 3, 3, 2, 1),
+    *(3, 1, 2, -3, -1, -1, 0, 1, 2, 2, 0, 0, 1, 1),
+]
+
 SUMS = st.lists(st.integers(-9, 9), min_size=1, max_size=12)
 properties = settings(derandomize=True, deadline=None, max_examples=40)
 
@@ -44,8 +50,6 @@ def mcnemar_mid_p(worse: int, better: int) -> float:
     ("sums", "expected"),
     [
         pytest.param([-1] * 7 + [1], 0.0390625 / 2, id="V1-fagerland"),
-        # The exact test counts 863 of 32768; 28 of these are ties. The specification
-        # says 850.5, brute force says 849.
         pytest.param([-x for x in DARWIN], 849 / 32768, id="V3-darwin"),
         pytest.param([-x for x in THYROIDS], 3 / 64, id="V4-thyroids"),
         pytest.param([-x for x in REWARDS], 0.111328125, id="V16-rewards"),
@@ -59,6 +63,75 @@ def mcnemar_mid_p(worse: int, better: int) -> float:
 def test_reference_values(sums: list[float], expected: float) -> None:
     """The mid-p is the published one."""
     assert sign_flip(sums).p_at_most(sum(sums)) == pytest.approx(expected, abs=1e-9)
+
+
+def exact_p(sums: list[int]) -> float:
+    """Return P(T ≤ Σ S), ties in full: the p of the exact test."""
+    null = sign_flip(sums)
+    # Between two values of T there is nothing: the mid-p there is the exact p.
+    return null.p_at_most(sum(sums) + null.unit)
+
+
+@pytest.mark.parametrize(
+    ("sums", "expected"),
+    [
+        pytest.param([-1] * 7 + [1], 0.03515625, id="V1-fagerland"),
+        pytest.param([-x for x in DARWIN], 863 / 32768, id="V3-darwin"),
+        pytest.param([-x for x in PSYCHIATRISTS], 0.003218, id="V4-psychiatrists"),
+        pytest.param([-x for x in THYROIDS], 5 / 64, id="V4-thyroids"),
+    ],
+)
+def test_exact_test(sums: list[int], expected: float) -> None:
+    """V1, V3, V4: with ties in full it is the published exact test."""
+    assert exact_p(sums) == pytest.approx(expected, abs=5e-7)
+
+
+def test_normal_test() -> None:
+    """V1: as normal, and two-sided, it is the published asymptotic test."""
+    z = -6 / sign_flip([-1] * 7 + [1]).scale
+
+    assert 2 * NormalDist().cdf(z) == pytest.approx(0.033895, abs=5e-7)
+
+
+@pytest.mark.parametrize(
+    ("sums", "flips", "mcnemar", "obuchowski"),
+    [
+        pytest.param(PSYCHIATRISTS, 71, 11.8451, 7.186, id="V4-psychiatrists"),
+        pytest.param(THYROIDS, 8, 4.5, 2.857, id="V4-thyroids"),
+    ],
+)
+def test_chi_squares(
+    sums: list[int], flips: int, mcnemar: float, obuchowski: float
+) -> None:
+    """V4: with and without clusters, z² is the published χ².
+
+    Obuchowski's has a factor (G - 1)/G. Durkalski's of the thyroids, 2.315, cannot be
+    had from cluster sums: it needs the number of glands of each patient.
+    """
+    groups = len(sums)
+    total = sum(sums)
+
+    alone = sign_flip([1] * ((flips + total) // 2) + [-1] * ((flips - total) // 2))
+    together = sign_flip(sums)
+
+    assert (total / alone.scale) ** 2 == pytest.approx(mcnemar, abs=5e-5)
+    chi = (groups - 1) / groups * (total / together.scale) ** 2
+    assert chi == pytest.approx(obuchowski, abs=5e-4)
+
+
+def test_darwin_by_counting() -> None:
+    """V3: 863 of 32768 patterns are as extreme as Darwin's, 28 of them as ties.
+
+    So the mid-p is 849/32768. The 850.5/32768 that the reference list names would take
+    25 ties; there are 28.
+    """
+    totals = [
+        sum(sign * abs(s) for sign, s in zip(signs, DARWIN, strict=True))
+        for signs in product((-1, 1), repeat=len(DARWIN))
+    ]
+
+    assert sum(t >= 314 for t in totals) == 863
+    assert sum(t == 314 for t in totals) == 28
 
 
 def test_darwin_by_brute_force() -> None:
