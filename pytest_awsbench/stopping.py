@@ -18,8 +18,6 @@ from pytest_awsbench.stats.status import Status
 
 CHECKS = 20
 """How often a run is looked at, at the most: each look costs as much as a verdict."""
-LEAST = 8
-"""Answers between two looks, at the least."""
 
 
 @dataclass(kw_only=True)
@@ -38,7 +36,7 @@ class Stopper:
         """See whether enough is known, now and then as answers arrive."""
         key, gates = account.key, self.gates.get(account.key, ())
         answered = len(account.results)
-        every = max(LEAST, len(account.suite.samples) // CHECKS)
+        every = max(1, len(account.suite.samples) // CHECKS)
         if not gates or key in self.decided:
             return
         if answered - self._looked.get(key, 0) < every or not account.missing:

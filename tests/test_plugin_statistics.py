@@ -58,7 +58,7 @@ GATE = '\n[[tool.awsbench.gates]]\nmetric = "exact_match"\n'
     [
         (
             "max_drop = 5",
-            "*max_drop = 5: exact_match is a share*write 5 points as 0.05*",
+            "*max_drop = 5: exact_match is a share*5 points as 0.05*",
         ),
         ("alpha = 0.5", "*alpha = 0.5: input should be less than 0.5*"),
         ("alpha = 0", "*alpha = 0: input should be greater than 0*"),
@@ -123,7 +123,7 @@ def test_several_gates_share_alpha(
     )
 
     result.stdout.fnmatch_lines([
-        "exact_match * REGRESSED  p<.001 (Holm p=.001), 10 answers changed*",
+        "exact_match * REGRESSED  p<.001 (Holm p<.001), 10 answers changed*",
         "op_match * WITHIN_NOISE  p=.500 (Holm p=.500), *",
     ])
     first, second = verdicts(project)
@@ -163,11 +163,13 @@ def test_gain(project: pytest.Pytester) -> None:
     better, same = (project.runpytest(m, *DATASET) for m in (GOOD, BAD))
 
     assert (better.ret, same.ret) == (0, 1)
-    same.stdout.fnmatch_lines(["FAILED*gain of 10.0pp not shown: lower bound -6.3pp*"])
+    same.stdout.fnmatch_lines([
+        "*MISSED: gain of 10.0pp not shown: lower bound -6.3pp*"
+    ])
 
 
 def test_guards_and_the_claim(project: pytest.Pytester) -> None:
-    """ "Better" is said only if the primary metric improved and every guard passed."""
+    """The claim needs a primary metric that improved, and guards that all passed."""
     configure(
         project,
         f'{GATE}\n[[tool.awsbench.gates]]\nmetric = "op_match"\nguard = true\n'
@@ -210,9 +212,7 @@ def test_published_number(project: pytest.Pytester) -> None:
 
     assert (good.ret, bad.ret) == (0, 1)
     good.stdout.fnmatch_lines(["exact_match vs table 2*95.0%*95.0%*unpaired*"])
-    bad.stdout.fnmatch_lines([
-        "FAILED*gate-exact_match-vs-published*REGRESSED*unpaired*"
-    ])
+    bad.stdout.fnmatch_lines(["exact_match vs table 2*REGRESSED*unpaired*"])
 
 
 def test_published_number_without_its_size(project: pytest.Pytester) -> None:
@@ -295,7 +295,7 @@ def test_leakage(project: pytest.Pytester, workers: list[str]) -> None:
         "  leakage: 10.0% of prompts, 10.0% of (task, answer) pairs, 10.0% of answers"
         " stand in train (24 rows)",
         "  warning: 10.0% of prompts of the held-out rows stand in the training rows*",
-        "FAILED awsbench::tuned::dataset::gate-leakage*max_leak 5.0%*",
+        "*leakage 10.0% of prompts > max_leak 5.0%: 4 of 40 held-out rows*",
     ])
     assert document(project)["suites"]["dataset"]["leakage"]["prompts"]["count"] == 4
 
@@ -346,8 +346,8 @@ def test_early_stop(project: pytest.Pytester) -> None:
         "*SKIPPED * decided: no answer can change the verdict any more",
     ])
     better.stdout.fnmatch_lines([
-        "early stop: * of 40 answered; no score",
-        "exact_match NOT_REGRESSED: stopped at */40: *",
+        "early stop: 38 of 40 answered; no score",
+        "exact_match NOT_REGRESSED: stopped at 38/40: *",
     ])
     stores.stdout.no_fnmatch_line("*early stop*")
     assert stored(project)["items"] == before["items"]
@@ -377,7 +377,7 @@ def test_confirming_is_useless_for_greedy_answers(project: pytest.Pytester) -> N
 
 
 def test_selecting_run_is_not_stored(project: pytest.Pytester) -> None:
-    """The run that chose a checkpoint is refused; a fresh one is stored, and says so."""
+    """The run that chose a checkpoint is refused; a fresh one is stored."""
     selected = ("--snapshot-update", "--awsbench-selected-from=5")
     first = project.runpytest(GOOD, *DATASET, *selected)
 

@@ -320,7 +320,7 @@ def test_more_items_of_the_kind_settle_it() -> None:
         ([1, 0], [1, 0], [1], None, "2 > 0 clusters, got 1"),
         ([], [], [], None, "0 > 0 clusters"),
         ([1, float("nan")], [1, 0], [1, 2], None, "missing item is not a 0"),
-        ([1, 0], [1, float("inf")], [1, 2], None, "must be finite"),
+        ([1, 0], [1, float("inf")], [1, 2], None, "must be in \\[0, 1\\]"),
         ([1, 0], [1, 0], [1, 2], [1, 0], "weights must be positive"),
         ([1, 0], [1, 0], [1, 2], [1, float("nan")], "weights must be positive"),
     ],

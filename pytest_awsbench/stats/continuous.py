@@ -244,7 +244,7 @@ def _verdict(
     """Return the verdict, in the order in which one excludes the next."""
     if p[0] <= rule.alpha + TINY and upper < -rule.max_drop:
         return Status.REGRESSED
-    if p[1] <= DISPLAY_ALPHA and interval.low > 0:
+    if p[1] <= DISPLAY_ALPHA + TINY and interval.low > 0:
         return Status.IMPROVED
     if rule.margin is not None and interval.low > -rule.margin:
         return Status.WITHIN_NOISE

@@ -18,6 +18,8 @@ DISPLAY_ALPHA = 0.05
 """Of each side of the displayed interval: two-sided 90 %."""
 FEW_CLUSTERS = 10
 TINY = 1e-12
+ROUNDING = 1e-9
+"""What rounding may leave of a mean that is 0 or 1."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,13 +85,13 @@ def paired_gate(
 
     Args:
         old: value of each item before, in [0, 1], shape (n,).
-        new: value of each item now, shape (n,).
+        new: value of each item now, in [0, 1], shape (n,).
         clusters: which items belong together, length n.
         weights: positive, shape (n,); all 1 by default.
         rule: what is allowed; the defaults of `Rule`.
 
     Raises:
-        ValueError: if shapes differ, there is no item, or a value is not finite.
+        ValueError: if shapes differ, there is no item, or a value is out of range.
 
     >>> paired_gate([1] * 10, [0] * 4 + [1] * 6, range(10)).status
     <Status.REGRESSED: 'REGRESSED'>
@@ -97,7 +99,7 @@ def paired_gate(
     """
     rule = rule or Rule()
     before, after, scale = _checked(old, new, clusters, weights)
-    _, codes = np.unique(numbered(clusters), return_inverse=True)
+    codes = numbered(clusters)
     differences = after - before
     data = clustered(differences, scale, codes)
     flip = sign_flip(data.sums)
@@ -182,8 +184,10 @@ def _checked(
         )
     if len(before) == 0 or len(clusters) != len(before):
         raise ValueError(f"need {len(before)} > 0 clusters, got {len(clusters)}")
-    if not (np.isfinite(before).all() and np.isfinite(after).all()):
-        raise ValueError("values must be finite: a missing item is not a 0")
+    values = np.concatenate([before, after])
+    if not ((values >= -ROUNDING) & (values <= 1 + ROUNDING)).all():
+        raise ValueError("values must be in [0, 1]: a missing item is not a 0")
     if not (np.isfinite(scale).all() and (scale > 0).all()):
         raise ValueError("weights must be positive")
-    return before, after, scale
+    # Only their ratios matter; in units of the smallest they fit the law's lattice.
+    return before, after, scale / scale.min()

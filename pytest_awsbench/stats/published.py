@@ -3,11 +3,15 @@
 A published number was measured once, on a finite sample: it is never exact.
 """
 
+import re
 from dataclasses import dataclass
 from fractions import Fraction
 from math import ceil, floor
 
 from pytest_awsbench.stats.intervals import Count
+
+
+PRINTED = re.compile(r"\d*\.?\d+|\d+\.", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,12 +67,12 @@ def published_counts(share: str, n: int) -> Counts:
     text = share.strip()
     number = text.removesuffix("%").strip()
     unit = Fraction(1, 100 if text.endswith("%") else 1)
-    try:
-        value = Fraction(number) * unit
-    except (ValueError, ZeroDivisionError) as error:
+    # A fraction or an exponent would not say how many digits were printed.
+    if not PRINTED.fullmatch(number):
         raise ValueError(
             f"{share!r} is not a printed share; write it like 0.407 or 40.7%"
-        ) from error
+        )
+    value = Fraction(number) * unit
     digits = len(number.partition(".")[2])
     # Halves may have been rounded either way.
     half = unit * Fraction(1, 2 * 10**digits)

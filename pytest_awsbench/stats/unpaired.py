@@ -250,4 +250,4 @@ def _checked(
         raise ValueError("need values in [0, 1]: a missing item is not a 0")
     if not (np.isfinite(scale).all() and (scale > 0).all()):
         raise ValueError("weights must be positive")
-    return values, scale
+    return values, scale / scale.min()
