@@ -4,6 +4,7 @@ from collections.abc import Iterator, Sequence
 from statistics import fmean
 
 from pytest_awsbench.cells import aligned, change, number, percent, points
+from pytest_awsbench.curvelines import curve_lines, recovery_line
 from pytest_awsbench.episodes import Episode, Play
 from pytest_awsbench.gates import Gate, Group, Verdict
 from pytest_awsbench.judging import judge
@@ -11,7 +12,7 @@ from pytest_awsbench.ledger import Account, arm_of
 from pytest_awsbench.pairing import mean_of
 from pytest_awsbench.records import Arm, Completion, Draws
 from pytest_awsbench.reproducing import same_model_lines
-from pytest_awsbench.scoring.episodes import WITHIN, conditional
+from pytest_awsbench.scoring.episodes import conditional
 from pytest_awsbench.verdicts import amount, interval, p_text
 
 
@@ -189,6 +190,7 @@ def _footer(account: Account) -> Iterator[str]:
     episodes = [e for a in answers if isinstance(a, Play) for e in a.episodes]
     if completions:
         yield _lengths(completions)
+    yield from curve_lines(account)
     if episodes:
         yield from _episode_lines(account, episodes)
 
@@ -196,14 +198,13 @@ def _footer(account: Account) -> Iterator[str]:
 def _episode_lines(account: Account, episodes: Sequence[Episode]) -> Iterator[str]:
     """Yield conditional figures, which are shown and never gated."""
     found = conditional(episodes)
-    recovery = "/".join(percent(found[f"recovery_rate@{k}"]) for k in WITHIN)
     yield (
         f" of all {len(episodes)} episodes, never gated:"
         f" reward_std {number(found['reward_std'])},"
         f" avg_reward_per_step {number(found['avg_reward_per_step'])},"
-        f" avg_steps_to_complete {number(found['avg_steps_to_complete'])},"
-        f" recovery_rate@{'/'.join(map(str, WITHIN))} {recovery}"
+        f" avg_steps_to_complete {number(found['avg_steps_to_complete'])}"
     )
+    yield f" {recovery_line(account)}"
     again = sum(episode.tries > 1 for episode in episodes)
     yield (
         f" mean episode: {fmean(e.tokens for e in episodes):.1f} tokens,"

@@ -31,7 +31,7 @@ LAYERS = """
     stopping
     gateplan
     options flags hookspecs
-    runfile tables reproducing cells
+    runfile tables curvelines reproducing cells
     hygiene
     ledger stores
     naming config

@@ -537,6 +537,10 @@ def test_sampled_repeats(sampled: pytest.Pytester) -> None:
     assert texts[0] == texts[1]
     assert any(len(set(draws)) > 1 for draws in texts[0].values())
     assert {item["k"] for item in stored(sampled, "sft")["items"].values()} == {3}
+    result.stdout.fnmatch_lines([
+        " exact_match, pass@3: *% (90% CI * ... *)",
+        " exact_match, pass^3: *% (90% CI * ... *)",
+    ])
 
 
 @pytest.mark.torch
@@ -575,3 +579,13 @@ def test_confirming(sampled: pytest.Pytester, workers: list[str]) -> None:
     ])
     [verdict] = verdicts(sampled)
     assert verdict["rerun_discordance"] is not None
+
+
+def test_public_statistics() -> None:
+    """Every name that the library promises is there."""
+    from pytest_awsbench import stats
+
+    assert sorted(stats.__all__) == sorted(stats._MODULE_OF)
+    assert all(callable(getattr(stats, name)) for name in stats.__all__)
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        _ = stats.nothing

@@ -21,6 +21,18 @@ if TYPE_CHECKING:
         ratio_gate,
     )
     from pytest_awsbench.stats.curtail import curtail_threshold
+    from pytest_awsbench.stats.curvepairs import (
+        Recoveries,
+        any_worse,
+        recovery_gate,
+        recovery_scores,
+    )
+    from pytest_awsbench.stats.curves import (
+        mean_share,
+        pass_at_k,
+        pass_hat_k,
+        recovery_curve,
+    )
     from pytest_awsbench.stats.guards import Guarded, guard, is_better
     from pytest_awsbench.stats.intervals import (
         Count,
@@ -64,6 +76,8 @@ _HOMES = {
         "ratio_gate",
     ),
     "curtail": ("curtail_threshold",),
+    "curvepairs": ("Recoveries", "any_worse", "recovery_gate", "recovery_scores"),
+    "curves": ("mean_share", "pass_at_k", "pass_hat_k", "recovery_curve"),
     "guards": ("Guarded", "guard", "is_better"),
     "intervals": ("Count", "newcombe_interval", "wilson_interval"),
     "multiplicity": ("gate_alpha", "holm", "q_values"),
@@ -106,10 +120,12 @@ __all__ = [
     "Interval",
     "Paired",
     "Ratio",
+    "Recoveries",
     "Repeats",
     "Rule",
     "Status",
     "Unpaired",
+    "any_worse",
     "binary_repeats",
     "can_fail",
     "certifiable_margin",
@@ -126,12 +142,18 @@ __all__ = [
     "holm",
     "is_better",
     "items_needed",
+    "mean_share",
     "newcombe_interval",
     "obrien_fleming",
     "paired_gate",
+    "pass_at_k",
+    "pass_hat_k",
     "published_counts",
     "q_values",
     "ratio_gate",
+    "recovery_curve",
+    "recovery_gate",
+    "recovery_scores",
     "repeats",
     "repro_check",
     "rerun_floor",
