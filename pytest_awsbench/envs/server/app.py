@@ -5,16 +5,19 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from openenv.core.env_server.http_server import create_fastapi_app
-from openenv.core.env_server.interfaces import Environment
-from openenv.core.env_server.types import Action, EnvironmentMetadata
-from openenv.core.env_server.types import Observation as BaseObservation
 from pydantic import BaseModel, Field
 from starlette.types import ASGIApp, Receive, Scope, Send
 from starlette.websockets import WebSocketDisconnect
 
 from pytest_awsbench.envs.schema import Task
 from pytest_awsbench.envs.server.episode import IDLE, Episode, Rules
+from pytest_awsbench.envs.server.openenv import (
+    Action,
+    Environment,
+    EnvironmentMetadata,
+    create_fastapi_app,
+)
+from pytest_awsbench.envs.server.openenv import Observation as BaseObservation
 from pytest_awsbench.envs.server.universe import Universe
 
 

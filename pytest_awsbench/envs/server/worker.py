@@ -8,10 +8,12 @@ JSON lines over stdin and stdout: ``{"do": "open", "id": 1, "seed": 7}``, likewi
 import json
 import mimetypes
 import os
+import select
 import shutil
 import sys
 import tempfile
 import traceback
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -31,13 +33,17 @@ from pytest_awsbench.envs.server.worlds import World, Worlds, settle
 
 
 WARM = (
+    "sts get-caller-identity",
     "s3 mb s3://warm",
     "s3api list-buckets",
     "dynamodb list-tables",
     "iam list-roles",
-    "lambda list-functions",
     "sqs list-queues",
     "sns list-topics",
+)
+"""What is run once before the first session, so that it need not wait for imports."""
+LATER = (
+    "lambda list-functions",
     "ec2 describe-vpcs",
     "ssm describe-parameters",
     "secretsmanager list-secrets",
@@ -47,9 +53,13 @@ WARM = (
     "rds describe-db-instances",
     "cloudformation list-stacks",
     "events list-rules",
-    "sts get-caller-identity",
 )
-"""What is run once before the first session, so that none waits for imports."""
+"""The same of services whose loading takes longer: while nothing else is to be done."""
+
+
+WARMING = -1
+"""The session in which warming up happens; no other has this number."""
+STOP = object()
 
 
 @dataclass(slots=True)
@@ -77,10 +87,17 @@ class Worker:
     def warm_up(self) -> None:
         """Load what most commands need, and the types of files from the host."""
         mimetypes.init()
-        self.open(0, 0)
+        self.open(WARMING, 0)
         for command in WARM:
-            self.run(0, f"aws {command}")
-        self.close(0)
+            self.run(WARMING, f"aws {command}")
+        settle()
+
+    def warm_more(self) -> Iterator[None]:
+        """Load what other commands need, one at a time."""
+        for command in LATER:
+            yield
+            self.run(WARMING, f"aws {command}")
+        self.close(WARMING)
         settle()
 
     def open(self, session: int, seed: int) -> None:
@@ -147,6 +164,18 @@ def handle(worker: Worker, asked: dict[str, Any]) -> dict[str, Any]:
     return {}
 
 
+def _asked(more: Iterator[None]) -> str:
+    """Return the next line; while there is none, load what is not loaded yet.
+
+    The other side sends a line only after the last one was answered, so that none
+    waits in a buffer that `select` does not see.
+    """
+    while not select.select([sys.stdin], [], [], 0)[0]:
+        if next(more, STOP) is STOP:
+            break
+    return sys.stdin.readline()
+
+
 def main() -> None:
     """Answer lines until there are no more."""
     # What libraries print must not get between our lines.
@@ -157,7 +186,8 @@ def main() -> None:
         worker = Worker(Path(name).resolve())
         worker.warm_up()
         limit_resources()
-        for line in iter(sys.stdin.readline, ""):
+        more = worker.warm_more()
+        for line in iter(lambda: _asked(more), ""):
             answers.write(json.dumps(handle(worker, json.loads(line))) + "\n")
             answers.flush()
         os.chdir("/")
