@@ -22,7 +22,7 @@ MODULE = "pytest_awsbench.envs.server.worker"
 STUCK_S = 90.0
 """When a worker that does not answer is given up; it stops a command by itself."""
 START_S = 180.0
-RECYCLE = 250
+RECYCLE = 150
 """Episodes after which a worker is replaced: the emulator grows with each."""
 TRIES = 2
 ENVIRONMENT: Mapping[str, str] = {
