@@ -11,7 +11,7 @@ import pytest_awsbench
 
 
 # What the extras bring; without them their modules have no examples to run.
-OPTIONAL = {"awscli", "botocore", "moto", "peft", "torch", "transformers"}
+OPTIONAL = {"awscli", "botocore", "cryptography", "moto", "torch", "transformers"}
 
 
 def with_examples() -> list[str]:

@@ -30,6 +30,7 @@ SCRIPT = (
     "aws s3api list-buckets",
     "aws iam get-role --role-name same",
     "aws kms generate-random --number-of-bytes 8",
+    "aws ec2 create-key-pair --key-name same",
     "aws s3api create-multipart-upload --bucket same --key m",
 )
 

@@ -28,6 +28,7 @@ from moto.core.botocore_stubber import BotocoreStubber, MockRawResponse
 from pytest_awsbench.envs.server.arguments import bounded, prepared
 from pytest_awsbench.envs.server.clock import Clock, no_waiting
 from pytest_awsbench.envs.server.guard import Guard, limit_resources
+from pytest_awsbench.envs.server.keys import seeded_keys
 from pytest_awsbench.envs.server.universe import Ran
 from pytest_awsbench.envs.server.worlds import World, Worlds, settle
 
@@ -183,6 +184,7 @@ def main() -> None:
     os.dup2(2, 1)
     with tempfile.TemporaryDirectory(prefix="awsbench-") as name:
         os.chdir(name)
+        seeded_keys()
         worker = Worker(Path(name).resolve())
         worker.warm_up()
         limit_resources()
