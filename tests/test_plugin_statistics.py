@@ -589,3 +589,59 @@ def test_public_statistics() -> None:
     assert all(callable(getattr(stats, name)) for name in stats.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = stats.nothing
+
+
+def own_suite(project: pytest.Pytester, value: float) -> tuple[str, ...]:
+    """Write a suite with a scorer of its own; return the arguments that run it."""
+    project.makeconftest(
+        f"""
+        from pytest_awsbench import Sample, Score, Suite
+
+        def points(sample, completion):
+            return Score(metric="points", value={value})
+
+        def pytest_awsbench_load_suite(config):
+            asked = [Sample.of(f"bucket {{i}}", "aws s3 ls") for i in range(20)]
+            return Suite.of("mine", asked, {{"points": points}})
+        """
+    )
+    rows = [{"prompt": f"bucket {i}", "completion": "aws"} for i in range(20)]
+    write_jsonl(project.path / "mine.jsonl", rows)
+    return ("--awsbench-model=tuned=replay:mine.jsonl", "-m", "mine")
+
+
+def test_same_model_with_values_that_are_no_counts(project: pytest.Pytester) -> None:
+    """A share of a point is no count of right answers: nothing is said of it."""
+    project.runpytest_subprocess(*own_suite(project, 0.5), "--snapshot-update")
+
+    result = project.runpytest_subprocess(*own_suite(project, 1.0))
+
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["points * IMPROVED*"])
+    result.stdout.no_fnmatch_line("*same weights*")
+
+
+def test_early_stop_with_values_beyond_one(project: pytest.Pytester) -> None:
+    """What is no share is for the full run to refuse; nothing breaks before."""
+    set_keys(project, "early_stop = true")
+    project.runpytest_subprocess(*own_suite(project, 1.0), "--snapshot-update")
+
+    result = project.runpytest_subprocess(*own_suite(project, 3.0))
+
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*points INVALID: points has values from 1 to 3*"])
+
+
+def test_early_stop_forgets_a_killed_run(project: pytest.Pytester) -> None:
+    """What a killed process of the same number left does not skip every item."""
+    project.runpytest(GOOD, *DATASET, "--snapshot-update")
+    set_keys(project, "early_stop = true")
+    left = project.path / ".awsbench" / f"decided-{os.getpid()}"
+    left.mkdir()
+    for name in ("tuned-dataset", "tuned+dataset"):
+        (left / name).touch()
+
+    result = project.runpytest(BAD, *DATASET)
+
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*exact_match REGRESSED*"])
