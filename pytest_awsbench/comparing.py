@@ -194,7 +194,9 @@ def _after_shocks(
     variance = _rerun(gate, pairs)
     if variance is None or len(set(pairs.clusters)) < 2:  # noqa: PLR2004 - no error
         return result.status, []
-    noise = run_noise(means, variance, len(pairs.ids))
+    # Of items that each run asks several times less noise of decoding is left.
+    answers = sum(item.k for item in pairs.old) // max(len(means), 1)
+    noise = run_noise(means, variance, answers)
     if noise is None:
         held = f"{len(means) or 1} stored run{'s' if len(means) > 1 else ''}"
         return result.status, [f"run-to-run noise unknown ({held}; three would tell)"]

@@ -1,6 +1,7 @@
 """The configuration file: its keys, their types, and what is said of a wrong one."""
 
 import difflib
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -20,6 +21,8 @@ from pytest_awsbench.models.spec import ModelSpec, Quantization
 from pytest_awsbench.records import Decoding
 
 
+PRINTED = re.compile(r"(\d*\.?\d+|\d+\.) *%?", re.ASCII)
+"""A share as papers print it: its digits say how exact it is."""
 NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]*$"
 """A model's name: part of node ids, file names and shell commands."""
 
@@ -80,12 +83,9 @@ class PublishedTable(_Table):
     def _printed_share(self) -> Self:
         """Refuse what is no share, or says twice how good it is."""
         text = str(self.value).strip()
-        try:
-            share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
-        except ValueError:
-            raise ValueError(
-                f"value = {self.value!r}: write 0.889 or '88.9%'"
-            ) from None
+        if isinstance(self.value, str) and not PRINTED.fullmatch(text):
+            raise ValueError(f"value = {self.value!r}: write 0.889 or '88.9%'")
+        share = float(text.removesuffix("%")) / (100 if text.endswith("%") else 1)
         if not 0 <= share <= 1:
             raise ValueError(f"value = {self.value!r}: not a share in [0, 1]")
         if self.n is not None and self.stderr is not None:

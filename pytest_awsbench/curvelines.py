@@ -27,9 +27,12 @@ def curve_lines(account: Account) -> Iterator[str]:
     ]
     k = min((result.k for _, result in results), default=1)
     counts = [(r.scores[metric] or 0.0) * r.k for _, r in results]
-    if k == 1 or any(abs(count - round(count)) > 1e-6 for count in counts):  # noqa: PLR2004
-        return
     wins, runs = [round(count) for count in counts], [r.k for _, r in results]
+    if k == 1 or not all(
+        abs(count - won) < 1e-6 and 0 <= won <= of  # noqa: PLR2004 - only rounding
+        for count, won, of in zip(counts, wins, runs, strict=True)
+    ):
+        return
     clusters = [sample.task_id for sample, _ in results]
     for name, chance in (("pass@", pass_at_k), ("pass^", pass_hat_k)):
         values = chance(wins, runs, k)

@@ -143,7 +143,8 @@ def _blind(
     clusters: Sequence[str],
 ) -> Iterator[str]:
     """Say that a gate can never be red, if it cannot."""
-    if gate.published is not None or gate.min_gain is not None:
+    thresholds = {gate.min, gate.max, gate.min_gain} != {None}
+    if gate.published or thresholds or gate.inconclusive == "fail":
         return
     if known and len(known) == len(items):
         before = [value_of(item, gate.metric) for item in items]

@@ -102,7 +102,7 @@ def check_gates(
 
 
 def _check_fit(
-    where: str, table: GateTable, suite: Suite, *, own_metrics: bool
+    where: str, table: GateTable | Gate, suite: Suite, *, own_metrics: bool
 ) -> None:
     """Refuse what does not fit the suite's metrics and tiers."""
     if table.metric not in suite.scorers and not own_metrics:
@@ -115,27 +115,34 @@ def _check_fit(
         _check_share(where, table)
 
 
-def _check_tiers(where: str, table: GateTable, suite: Suite) -> None:
+def _check_tiers(where: str, table: GateTable | Gate, suite: Suite) -> None:
     """Refuse tiers that the data do not have."""
     tiers = dict.fromkeys(sample.tier for sample in suite.samples)
-    weighted = table.weight if isinstance(table.weight, dict) else {}
+    by_tier = isinstance(table.weight, dict | tuple)
+    weighted = dict(table.weight) if isinstance(table.weight, dict | tuple) else {}
     for key, given in (("tier", table.tiers), ("weight", weighted)):
         absent = [tier for tier in given if tier not in tiers]
         if absent:
             known = ", ".join(map(repr, tiers))
             raise ConfigError(f"{where}.{key} = {absent[0]!r}: known: {known}")
+    lacking = [tier for tier in table.tiers or tiers if tier not in weighted]
+    if by_tier and lacking:
+        raise ConfigError(
+            f"{where}.weight has no share for {', '.join(map(repr, lacking))};"
+            " give each tier one above 0"
+        )
 
 
-def _check_number(where: str, table: GateTable) -> None:
+def _check_number(where: str, table: GateTable | Gate) -> None:
     """Refuse what only shares have."""
-    for key in ("weight", "baseline"):
-        if getattr(table, key) is not None:
+    for key in ("weight", "baseline", "published"):
+        if getattr(table, key, None) is not None:
             raise ConfigError(
                 f"{where}.{key}: {table.metric} is no share; {key} is for shares"
             )
 
 
-def _check_share(where: str, table: GateTable) -> None:
+def _check_share(where: str, table: GateTable | Gate) -> None:
     """Refuse points where a fraction is meant."""
     for key in ("max_drop", "min_gain", "margin", "min", "max"):
         value = getattr(table, key)
@@ -164,8 +171,34 @@ def _of_one(
     for more in config.hook.pytest_awsbench_gates(
         config=config, model=model, suite=suite.name
     ):
-        gates += [more] if isinstance(more, Gate) or callable(more) else more
+        several = [more] if isinstance(more, Gate) or callable(more) else more
+        gates += [gate for gate in several if _is_for(gate, suite)]
+    for gate in gates:
+        if isinstance(gate, Gate):
+            _check_gate(config, options, suite, gate)
     return list(_named(resolved(gate, suite) for gate in gates))
+
+
+def _is_for(gate: Gate | Callable[..., Any], suite: Suite) -> bool:
+    """Whether a hook's gate is for this suite; a function says it by being returned."""
+    return not isinstance(gate, Gate) or gate.suite == suite.name
+
+
+def _check_gate(
+    config: pytest.Config, options: Options, suite: Suite, gate: Gate
+) -> None:
+    """Refuse a gate that names what does not exist: it would be green for ever."""
+    where = f"gate {gate.name!r} on {suite.name}"
+    if suite.name == "env" and gate.metric in CONDITIONAL:
+        raise ConfigError(
+            f"{where}.metric = {gate.metric!r} is shown, but cannot be gated:"
+            f" {CONDITIONAL[gate.metric]}"
+        )
+    if gate.against is not None and gate.against not in options.known:
+        known = ", ".join(options.known)
+        raise ConfigError(f"{where}.against = {gate.against!r}: known: {known}")
+    own_metrics = bool(config.hook.pytest_awsbench_score.get_hookimpls())
+    _check_fit(where, gate, suite, own_metrics=own_metrics)
 
 
 def _leakage_gate(suite: Suite, most: float) -> Callable[[], None]:

@@ -196,7 +196,9 @@ class Verdict:
     @property
     def word(self) -> str:
         """What the gate says: of a guard, whether it passed."""
-        return f"GUARD {self.guard}" if self.guard else str(self.status)
+        if self.guard is None or self.status is Status.INVALID:
+            return str(self.status)
+        return f"GUARD {self.guard}"
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""

@@ -4,6 +4,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from pytest_awsbench.comparing import (
     Comparison,
     compare_pairs,
@@ -20,8 +22,10 @@ from pytest_awsbench.pairing import (
     incomparable,
     left_out,
     named,
+    no_share,
     pairs_of,
     unfit,
+    value_of,
     weighted,
     weights_of,
 )
@@ -52,6 +56,11 @@ def judge(
         # The mean of what is left is not the suite's.
         return replace(verdict, new=None, status=Status.INVALID, notes=notes)
     verdict = replace(verdict, threshold_missed=_missed(gate, verdict.new))
+    if not has_metric(new, gate.metric):
+        # Nothing to judge must not pass for nothing to blame.
+        of = f" of {', '.join(gate.tiers)}" if gate.tiers else ""
+        note = f"no item{of} has {gate.metric}"
+        return replace(verdict, status=Status.INVALID, notes=(note,))
     if gate.published is not None:
         return _against_published(gate, verdict, new)
     if old is None or not has_metric(old, gate.metric):
@@ -131,22 +140,22 @@ def _against_published(gate: Gate, verdict: Verdict, new: Arm) -> Verdict:
     """Compare a run with a number that was published without its items."""
     assert gate.published is not None  # noqa: S101 - asked only with one
     known = {i: item for i, item in new.items.items() if gate.metric in item.sums}
-    if not known:
-        return replace(
-            verdict, status=Status.INVALID, notes=(f"no item has {gate.metric}",)
-        )
     items = list(known.values())
+    why = no_share(gate, [value_of(item, gate.metric) for item in items])
+    if why is not None:
+        return replace(verdict, status=Status.INVALID, notes=(why,))
     found = compare_published(
         gate,
         replace(new, items=known),
         clusters_of(gate, known, items),
         weights_of(gate, items),
     )
-    return replace(
-        _with(gate, verdict, found),
-        old=published_share(gate.published),
-        notes=found.notes,
-    )
+    compared = _with(gate, verdict, found)
+    old = published_share(gate.published)
+    if compared.change is not None and verdict.new is not None:
+        # Of several counts that print alike the middle one was compared.
+        compared = replace(compared, change=verdict.new - old)
+    return replace(compared, old=old, notes=found.notes)
 
 
 def _with(gate: Gate, verdict: Verdict, found: Comparison) -> Verdict:
@@ -173,8 +182,8 @@ def _with(gate: Gate, verdict: Verdict, found: Comparison) -> Verdict:
         rerun_floor=found.rerun_floor,
         items_needed=found.items_needed,
     )
-    if gate.guard and gate.margin is not None:
-        said = guard(found, gate.margin, gate.alpha or ALPHA)
+    if gate.guard and verdict.margin is not None:
+        said = guard(found, verdict.margin, gate.alpha or ALPHA)
         verdict = replace(verdict, guard=str(said))
     if gate.min_gain is not None and found.status is not Status.INVALID:
         missed = _gain_missed(gate.min_gain, found.lower, verdict.unit)
@@ -245,17 +254,19 @@ def _groups(gate: Gate, pairs: Pairs) -> Iterator[Group]:
 
 
 def _group(gate: Gate, pairs: Pairs, by: str, name: str) -> Group:
-    """Return the change of one tier or source, each item counting alike."""
+    """Return the change of one tier or source, each item counting by its weight."""
     place = [k for k, item in enumerate(pairs.new) if getattr(item, by) == name]
     before, after = ([v[k] for k in place] for v in (pairs.before, pairs.after))
     sides = (after, before) if gate.lower else (before, after)
-    result = paired_gate(*sides, [pairs.clusters[k] for k in place])
+    weights = [pairs.new[k].weight for k in place]
+    result = paired_gate(*sides, [pairs.clusters[k] for k in place], weights)
+    shares = [weight / sum(weights) for weight in weights]
     return Group(
         by=by,
         name=name,
         n=len(place),
-        old=sum(before) / len(place),
-        new=sum(after) / len(place),
+        old=float(np.dot(before, shares)),
+        new=float(np.dot(after, shares)),
         p=result.p,
         q=1.0,
     )
@@ -269,6 +280,11 @@ def _bounds_of_lost(
     Only shares are bounded, and only items of the baseline are compared.
     """
     if old is None or gate.published is not None or gate.unit == "number":
+        return
+    known = [
+        i for i in (*new.items.values(), *old.items.values()) if gate.metric in i.sums
+    ]
+    if any(not 0 <= value_of(item, gate.metric) <= 1 for item in known):
         return
     values = (1.0, 0.0) if gate.lower else (0.0, 1.0)
     words = []

@@ -154,14 +154,8 @@ def incomparable(gate: Gate, new: Arm, old: Arm) -> str | None:
 def unfit(gate: Gate, pairs: Pairs) -> str | None:
     """Say why the values of two arms cannot be judged as the gate asks."""
     values = (*pairs.before, *pairs.after)
-    if (
-        gate.unit == "share"
-        and not -ROUNDING <= min(values) <= max(values) <= 1 + ROUNDING
-    ):
-        return (
-            f"{gate.metric} has values from {min(values):g} to {max(values):g};"
-            " a share must be in [0, 1]"
-        )
+    if gate.unit == "share" and (why := _outside(gate, values)):
+        return why
     if pairs.unit == "number" and gate.weight is not None:
         return f"{gate.metric} is no share; weight is for shares"
     if pairs.unit == "share" and (over := _beyond_one(gate)):
@@ -174,6 +168,13 @@ def unfit(gate: Gate, pairs: Pairs) -> str | None:
             f"weight has no share for {', '.join(absent)}; give each tier one above 0"
         )
     return None
+
+
+def no_share(gate: Gate, values: Sequence[float]) -> str | None:
+    """Say why values cannot be compared with a published share; None if they can."""
+    if over := _beyond_one(gate):
+        return f"{over}: {gate.metric} is a share; write 5 points as 0.05"
+    return _outside(gate, values)
 
 
 def left_out(gate: Gate, new: Arm, old: Arm) -> list[str]:
@@ -237,6 +238,16 @@ def _retargeted(new: Arm, old: Arm) -> bool:
     known = new.data_digest and old.data_digest
     return (
         bool(known) and prompts[0] == prompts[1] and new.data_digest != old.data_digest
+    )
+
+
+def _outside(gate: Gate, values: Sequence[float]) -> str | None:
+    """Say that values are no shares."""
+    if -ROUNDING <= min(values) <= max(values) <= 1 + ROUNDING:
+        return None
+    return (
+        f"{gate.metric} has values from {min(values):g} to {max(values):g};"
+        " a share must be in [0, 1]"
     )
 
 

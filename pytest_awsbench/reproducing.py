@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from dataclasses import asdict
 
 from pytest_awsbench.ledger import Account
+from pytest_awsbench.records import ItemStats
 from pytest_awsbench.stats.repro import Repro, flip_rate_bound, repro_check
 from pytest_awsbench.verdicts import p_text
 
@@ -22,7 +23,7 @@ def same_model_lines(account: Account) -> Iterator[str]:
         if i in baseline.items
         and result.k == 1
         and result.scores.get(metric) in {0.0, 1.0}
-        and metric in baseline.items[i].sums
+        and _counted(baseline.items[i], metric)
     ]
     if not ids:
         return
@@ -37,6 +38,12 @@ def same_model_lines(account: Account) -> Iterator[str]:
     yield f" same weights and data as the baseline: {_said(flips, ids, ks)}"
     if flips:
         yield from _doubt(account, repro_check(counts, ks, now))
+
+
+def _counted(item: ItemStats, metric: str) -> bool:
+    """Whether a stored item says how many of its runs were right."""
+    total = item.sums.get(metric, (-1.0, 0.0))[0]
+    return float(total).is_integer() and 0 <= total <= item.k
 
 
 def _said(flips: int, ids: list[str], ks: list[int]) -> str:

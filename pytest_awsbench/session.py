@@ -133,6 +133,8 @@ class BenchSession:
             ),
             date=now(),
         )
+        if role != "worker":
+            bench.stopper.forget()
         if bench.loads_early:
             bench.engine.start()
         if source is not None and source.server and bench.plays:

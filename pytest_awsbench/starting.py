@@ -44,7 +44,7 @@ def _register_main(bench: BenchSession, config: pytest.Config) -> None:
     plugins = config.pluginmanager
     recorder = Recorder(bench)
     plugins.register(recorder, "awsbench-recorder")
-    plugins.register(GateMemory(config), "awsbench-gate-memory")
+    plugins.register(GateMemory(config, bench.gates), "awsbench-gate-memory")
     plugins.register(Summary(bench, recorder), "awsbench-summary")
     if bench.role == "controller":
         from pytest_awsbench.distribute import Distribution

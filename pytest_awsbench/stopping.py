@@ -13,6 +13,7 @@ from pytest_awsbench.gateplan import Key, Planned
 from pytest_awsbench.gates import ALPHA, Gate, Verdict
 from pytest_awsbench.ledger import Account
 from pytest_awsbench.options import Options
+from pytest_awsbench.records import Sample
 from pytest_awsbench.stats.status import Status
 
 
@@ -49,6 +50,11 @@ class Stopper:
             self.folder.mkdir(parents=True, exist_ok=True)
             self._mark(key).touch()
 
+    def forget(self) -> None:
+        """Remove what a killed process of the same number left: it decided nothing."""
+        for key in self.gates:
+            self._mark(key).unlink(missing_ok=True)
+
     def stops(self, key: Key) -> bool:
         """Whether a suite needs no more answers; asked in any process."""
         return key in self.decided or (key in self.gates and self._mark(key).exists())
@@ -62,7 +68,8 @@ class Stopper:
 
     def _mark(self, key: Key) -> Path:
         """Return the file that says that a suite is decided."""
-        return self.folder / "-".join(key)
+        # No name of a model has a plus: with a dash a-b, c would be a, b-c.
+        return self.folder / "+".join(key)
 
 
 def open_stopper(
@@ -94,6 +101,8 @@ def curtailed(gate: Gate, account: Account) -> Verdict | None:
     samples = [s for s in account.suite.samples if metric in items[s.id].sums]
     before = [items[s.id].sums[metric][0] / items[s.id].k for s in samples]
     after = [_value(account, s.id, metric) for s in samples]
+    if not _bounded(before, after) or _unscored(account, samples, metric):
+        return None
     if gate.lower:
         before, after = [1 - v for v in before], [1 - v for v in after]
     found = curtail(
@@ -133,6 +142,20 @@ def _value(account: Account, sample_id: str, metric: str) -> float:
     return nan if value is None else value
 
 
+def _bounded(before: Sequence[float], after: Sequence[float]) -> bool:
+    """Whether all values lie in [0, 1]; of others the full run says what is wrong."""
+    return all(not (value < 0 or value > 1) for value in (*before, *after))
+
+
+def _unscored(account: Account, samples: Sequence[Sample], metric: str) -> bool:
+    """Whether an answer has no value: too many of them make the full run INVALID."""
+    return any(
+        account.results[s.id].scores.get(metric) is None
+        for s in samples
+        if s.id in account.results
+    )
+
+
 def _rules(gates: Sequence[Planned], account: Account) -> list[Gate]:
     """Return the gates of a suite if all of them can be decided early."""
     rules = [entry.gate for entry in gates if isinstance(entry.gate, Gate)]
@@ -146,6 +169,9 @@ def _as_stored(account: Account) -> bool:
     if baseline is None or baseline.items.keys() != {
         s.id for s in account.suite.samples
     }:
+        return False
+    if baseline.run_means:
+        # With the noise of whole runs a red verdict may become INCONCLUSIVE.
         return False
     asked = {s.id: s.prompt_hash for s in account.suite.samples}
     return (

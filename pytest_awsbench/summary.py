@@ -27,14 +27,18 @@ class Summary:
 
     def pytest_report_header(self) -> list[str]:
         """Say which models, which data and which baselines."""
-        return [self._header(account) for account in self._bench.accounts.values()]
+        heads = [self._header(account) for account in self._bench.accounts.values()]
+        # With pytest-xdist the main process collects nothing, and finishes nothing.
+        return heads + (self._warnings() if self._bench.role == "controller" else [])
 
     def pytest_report_collectionfinish(self) -> list[str]:
         """Say which gates cannot do what they are there for, before anything runs."""
+        return [] if self._bench.options.collect_only else self._warnings()
+
+    def _warnings(self) -> list[str]:
+        """Return what must be said of gates before a run."""
         from pytest_awsbench.foresight import warnings_of
 
-        if self._bench.options.collect_only:
-            return []
         return [
             f"awsbench: warning: {'::'.join((*key, planned.name))}: {warning}"
             for key, gates in self._bench.gates.gates.items()
@@ -161,31 +165,54 @@ def claim_lines(bench: BenchSession) -> Iterator[str]:
     An intersection-union test: every primary gate improved and every guard passed.
     """
     for model in bench.prepared:
-        verdicts = [
-            verdict
-            for account in bench.accounts.values()
-            if account.model.name == model
-            for verdict in account.verdicts
+        judged = list(_judged(bench, model))
+        guards = [pair for pair in judged if pair[0].guard]
+        # A gate that has thresholds alone, and no baseline, compares nothing.
+        primary = [
+            (gate, v)
+            for gate, v in judged
+            if not gate.guard
+            and not (v and v.status is Status.SKIPPED and v.thresholds)
         ]
-        guards = [v for v in verdicts if v.guard is not None]
-        primary = [v for v in verdicts if v.guard is None and v.test]
-        if not guards:
+        if not any(v is not None and v.guard for _, v in guards):
             continue
-        open_ = [v for v in primary if v.status is not Status.IMPROVED]
-        open_ += [v for v in guards if v.guard != "PASS"]
+        open_ = [
+            (gate, v)
+            for gate, v in primary
+            if v is None or v.red or v.status is not Status.IMPROVED
+        ]
+        open_ += [(g, v) for g, v in guards if v is None or v.red or v.guard != "PASS"]
         if primary and not open_:
             yield (
                 f"claim: {model} is better: {_names(primary)} improved, and"
                 f" {_names(guards)} did not suffer"
             )
         else:
-            reasons = ", ".join(f"{v.metric} {v.word}" for v in open_)
+            reasons = ", ".join(f"{g.metric} {_word(v)}" for g, v in open_)
             yield f"claim: {model} cannot be called better: {reasons or 'no gate'}"
 
 
-def _names(verdicts: Iterable[Verdict]) -> str:
-    """Name the metrics of verdicts."""
-    return ", ".join(dict.fromkeys(v.metric for v in verdicts))
+def _judged(bench: BenchSession, model: str) -> Iterator[tuple[Gate, Verdict | None]]:
+    """Yield a model's gates, each with its verdict; None where it was not judged."""
+    for key, account in bench.accounts.items():
+        if account.model.name != model:
+            continue
+        verdicts = {verdict.name: verdict for verdict in account.verdicts}
+        for planned in bench.gates.gates[key]:
+            if isinstance(planned.gate, Gate):
+                yield planned.gate, verdicts.get(planned.name)
+
+
+def _word(verdict: Verdict | None) -> str:
+    """Return what a gate says; one that is red for a threshold says so, too."""
+    if verdict is None:
+        return "not judged"
+    return verdict.word + (" MISSED" if verdict.threshold_missed else "")
+
+
+def _names(judged: Iterable[tuple[Gate, Verdict | None]]) -> str:
+    """Name the metrics of gates."""
+    return ", ".join(dict.fromkeys(gate.metric for gate, _ in judged))
 
 
 def _explained(account: Account) -> Iterator[str]:

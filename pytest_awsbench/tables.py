@@ -9,7 +9,7 @@ from pytest_awsbench.episodes import Episode, Play
 from pytest_awsbench.gates import Gate, Group, Verdict
 from pytest_awsbench.judging import judge
 from pytest_awsbench.ledger import Account, arm_of
-from pytest_awsbench.pairing import mean_of
+from pytest_awsbench.pairing import mean_of, weighted
 from pytest_awsbench.records import Arm, Completion, Draws
 from pytest_awsbench.reproducing import same_model_lines
 from pytest_awsbench.scoring.episodes import conditional
@@ -144,15 +144,18 @@ def _judgement(verdict: Verdict, *, gated: bool) -> str:
 
 def _groups(account: Account, metric: str, by: str) -> Iterator[str]:
     """Yield a metric by tier or by source, on one line."""
-    groups: dict[str, list[float]] = {}
+    groups: dict[str, list[tuple[float, float]]] = {}
     for sample in account.suite.samples:
         value = account.results[sample.id].scores.get(metric)
         if value is not None:
-            groups.setdefault(getattr(sample, by), []).append(value)
+            groups.setdefault(getattr(sample, by), []).append((value, sample.weight))
     if groups and set(groups) != {""}:
         shown = number if metric in account.suite.numbers else percent
         names = sorted(groups, key=_easy_first)
-        means = "  ".join(f"{n or '-'} {shown(fmean(groups[n]))}" for n in names)
+        means = "  ".join(
+            f"{n or '-'} {shown(weighted(*zip(*groups[n], strict=True)))}"
+            for n in names
+        )
         yield f" {metric} by {by}: {means}"
 
 
@@ -267,12 +270,7 @@ def _arm(account: Account) -> Arm:
 
 def _mean(account: Account, metric: str) -> float | None:
     """Return a metric's mean over the items that have it."""
-    values = [
-        value
-        for result in account.results.values()
-        if (value := result.scores.get(metric)) is not None
-    ]
-    return fmean(values) if values else None
+    return mean_of(_arm(account).items.values(), metric)
 
 
 def _difference(verdict: Verdict) -> str:

@@ -302,10 +302,50 @@ def test_other_metric_version() -> None:
 
 def test_baseline_without_the_metric() -> None:
     """A baseline of before a metric was added says that it lacks it."""
-    verdict = judge(replace(GATE, metric="one_line"), arm("11"), arm("11"))
+    verdict = judge(GATE, arm("11"), without_scores(arm("11"), 2))
 
     assert verdict.status is Status.SKIPPED
-    assert "baseline has no one_line yet" in verdict.notes[0]
+    assert "baseline has no exact_match yet" in verdict.notes[0]
+
+
+def test_run_without_the_metric() -> None:
+    """A metric, or a tier, that no item of the run has is red: it judges nothing."""
+    for gate in (replace(GATE, metric="other"), replace(GATE, tiers=("expret",))):
+        verdict = judge(gate, arm("11"), arm("11"))
+
+        assert verdict.status is Status.INVALID
+        assert verdict.red
+
+
+@pytest.mark.parametrize("value", [1.0, "0.9", "0.97"])
+def test_published_change_is_between_the_means_shown(value: float | str) -> None:
+    """Whichever counts print as what was published: change is new - old."""
+    gate = replace(GATE, published=Published(value=value, n=40))
+
+    verdict = judge(gate, arm("1" * 40), None)
+
+    assert verdict.old is not None
+    assert verdict.change == pytest.approx(1 - verdict.old)
+
+
+def test_published_number_of_what_is_no_share() -> None:
+    """Values beyond 1, of a metric that nobody declared, are refused in words."""
+    gate = replace(GATE, unit=None, published=Published(value=0.9, n=40))
+
+    verdict = judge(gate, arm({"a": 38.0, "b": 39.0}), None)
+
+    assert verdict.status is Status.INVALID
+    assert "a share must be in [0, 1]" in verdict.notes[0]
+
+
+def test_invalid_guard_says_so() -> None:
+    """A guard that is red because nothing can be compared is not inconclusive."""
+    published = Published(value="0.901", n=40)
+    gate = replace(GATE, guard=True, margin=0.1, published=published)
+
+    verdict = judge(gate, arm("1" * 40), None)
+
+    assert (verdict.red, verdict.word) == (True, "INVALID")
 
 
 def without_scores(side: Arm, count: int) -> Arm:

@@ -244,6 +244,7 @@ def test_last_failed_keeps_the_gate(project: pytest.Pytester) -> None:
     result = project.runpytest(BAD, "-m", "dataset", "--lf", "--co", "-q")
 
     result.stdout.fnmatch_lines(["awsbench::tuned::dataset::gate-exact_match"])
+    result.stdout.no_fnmatch_line("awsbench::tuned::dataset::row-*")
 
 
 def test_judge_again_without_asking(project: pytest.Pytester) -> None:

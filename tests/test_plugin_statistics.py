@@ -68,6 +68,11 @@ GATE = '\n[[tool.awsbench.gates]]\nmetric = "exact_match"\n'
         ("min = inf", "*min = inf: input should be a finite number*"),
         ('tier = "expret"', "*tier = 'expret': known: 'warmup', 'beginner', *"),
         ("weight = { warmup = -1.0 }", "*weight*-1.0: input should be greater than 0*"),
+        (
+            'tier = "warmup"\nweight = { beginner = 1.0 }\nmin = 0.5',
+            "*weight has no share for 'warmup'*",
+        ),
+        ('baseline = { value = "9e-1", n = 40 }', "*write 0.889 or '88.9%'*"),
         ("weight = { nowhere = 1.0 }", "*weight = 'nowhere': known: *"),
         ("baseline = { value = 1.2 }", "*not a share in*"),
         ('baseline = { value = "lots" }', "*write 0.889 or '88.9%'*"),
@@ -589,3 +594,175 @@ def test_public_statistics() -> None:
     assert all(callable(getattr(stats, name)) for name in stats.__all__)
     with pytest.raises(AttributeError, match="no attribute 'nothing'"):
         _ = stats.nothing
+
+
+def own_suite(project: pytest.Pytester, value: float) -> tuple[str, ...]:
+    """Write a suite with a scorer of its own; return the arguments that run it."""
+    project.makeconftest(
+        f"""
+        from pytest_awsbench import Sample, Score, Suite
+
+        def points(sample, completion):
+            return Score(metric="points", value={value})
+
+        def pytest_awsbench_load_suite(config):
+            asked = [Sample.of(f"bucket {{i}}", "aws s3 ls") for i in range(20)]
+            return Suite.of("mine", asked, {{"points": points}})
+        """
+    )
+    rows = [{"prompt": f"bucket {i}", "completion": "aws"} for i in range(20)]
+    write_jsonl(project.path / "mine.jsonl", rows)
+    return ("--awsbench-model=tuned=replay:mine.jsonl", "-m", "mine")
+
+
+def test_same_model_with_values_that_are_no_counts(project: pytest.Pytester) -> None:
+    """A share of a point is no count of right answers: nothing is said of it."""
+    project.runpytest_subprocess(*own_suite(project, 0.5), "--snapshot-update")
+
+    result = project.runpytest_subprocess(*own_suite(project, 1.0))
+
+    assert result.ret == 0
+    result.stdout.fnmatch_lines(["points * IMPROVED*"])
+    result.stdout.no_fnmatch_line("*same weights*")
+
+
+def test_early_stop_with_values_beyond_one(project: pytest.Pytester) -> None:
+    """What is no share is for the full run to refuse; nothing breaks before."""
+    set_keys(project, "early_stop = true")
+    project.runpytest_subprocess(*own_suite(project, 1.0), "--snapshot-update")
+
+    result = project.runpytest_subprocess(*own_suite(project, 3.0))
+
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*points INVALID: points has values from 1 to 3*"])
+
+
+def test_early_stop_forgets_a_killed_run(project: pytest.Pytester) -> None:
+    """What a killed process of the same number left does not skip every item."""
+    project.runpytest(GOOD, *DATASET, "--snapshot-update")
+    set_keys(project, "early_stop = true")
+    left = project.path / ".awsbench" / f"decided-{os.getpid()}"
+    left.mkdir()
+    for name in ("tuned-dataset", "tuned+dataset"):
+        (left / name).touch()
+
+    result = project.runpytest(BAD, *DATASET)
+
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["*exact_match REGRESSED*"])
+
+
+@pytest.mark.parametrize(
+    ("gate", "words"),
+    [
+        ('metric="exact_matc"', "*gate-exact_matc*known: format_ok, *"),
+        (
+            'metric="exact_match", tiers=("expret",)',
+            "*tier = 'expret': known: 'warmup', *",
+        ),
+        ('metric="exact_match", against="nobody"', "*against = 'nobody': known: *"),
+        ('metric="exact_match", max_drop=5', "*write 5 points as 0.05*"),
+    ],
+)
+def test_wrong_gates_of_hooks(project: pytest.Pytester, gate: str, words: str) -> None:
+    """A gate of a hook is refused like one of the file, not skipped for ever."""
+    project.makeconftest(
+        f"""
+        from pytest_awsbench import Gate
+
+        def pytest_awsbench_gates(config, model, suite):
+            return Gate(suite=suite, {gate})
+        """
+    )
+
+    result = project.runpytest_subprocess(GOOD, *DATASET)
+
+    assert result.ret == pytest.ExitCode.USAGE_ERROR
+    result.stderr.fnmatch_lines([words])
+
+
+def test_gates_of_hooks_for_another_suite(project: pytest.Pytester) -> None:
+    """A gate judges the suite that it names, whenever its hook returns it."""
+    project.makeconftest(
+        """
+        from pytest_awsbench import Gate
+
+        def pytest_awsbench_gates(config, model, suite):
+            return [Gate(suite="env", metric="completion_rate", title="done")]
+        """
+    )
+
+    result = project.runpytest_subprocess(GOOD, *DATASET, "-v")
+
+    assert result.ret == 0
+    result.stdout.no_fnmatch_line("*::done*")
+
+
+def test_titled_gate_stays_among_the_last_failed(project: pytest.Pytester) -> None:
+    """A red gate that a partial run skips is not forgotten, whatever its title."""
+    project.makeconftest(
+        """
+        from pytest_awsbench import Gate
+
+        def pytest_awsbench_gates(config, model, suite):
+            return [Gate(suite=suite, metric="exact_match", min=1.0, title="quality")]
+        """
+    )
+    project.runpytest_subprocess(GOOD, *DATASET)
+
+    project.runpytest_subprocess(GOOD, *DATASET, "--lf")
+
+    cache = project.path / ".pytest_cache" / "v" / "cache" / "lastfailed"
+    assert list(json.loads(cache.read_text())) == ["awsbench::tuned::dataset::quality"]
+
+
+def test_claim_needs_guards_that_were_judged(project: pytest.Pytester) -> None:
+    """A guard without a baseline, or that was deselected, did not pass."""
+    guard = '\n[[tool.awsbench.gates]]\nmetric = "{}"\nguard = true\nmargin = 0.2\n'
+    configure(project, GATE + guard.format("op_match") + guard.format("mine"))
+    hook = """
+        from pytest_awsbench import Score
+
+        def pytest_awsbench_score(suite, sample, completion):
+            return {}
+        """
+    project.makeconftest(hook.format("()"))
+    project.runpytest_subprocess(BAD, *DATASET, "--snapshot-update")
+    project.makeconftest(hook.format('Score(metric="mine", value=0.0)'))
+
+    whole = project.runpytest_subprocess(GOOD, *DATASET)
+    part = project.runpytest_subprocess(GOOD, *DATASET, "-k", "not gate-mine")
+
+    whole.stdout.fnmatch_lines(["claim: tuned cannot be called better: mine SKIPPED"])
+    part.stdout.fnmatch_lines(["claim: tuned cannot be called better: mine not judged"])
+
+
+def test_warnings_of_gates(project: pytest.Pytester, workers: list[str]) -> None:
+    """They are said with workers, too, and not of gates that have a threshold."""
+    write_jsonl(project.path / "data.jsonl", [row(i) for i in range(3)])
+    configure(
+        project, f'{GATE}\n[[tool.awsbench.gates]]\nmetric = "op_match"\nmin = 0\n'
+    )
+
+    result = project.runpytest_subprocess(GOOD, *DATASET, *workers)
+
+    [line] = [x for x in result.outlines if x.startswith("awsbench: warning: ")]
+    assert "gate-exact_match: can never fail" in line
+
+
+def test_models_beside_each_other_are_weighed(project: pytest.Pytester) -> None:
+    """Means of a comparison are those of the verdicts, where rows have weights."""
+    rows = [row(i) | ({"weight": 3} if i < 2 else {}) for i in range(40)]
+    write_jsonl(project.path / "data.jsonl", rows)
+    write_answers(project.path, "perfect", 40)
+
+    result = project.runpytest(
+        "--awsbench-model=a=replay:perfect.jsonl",
+        "--awsbench-model=b=replay:good.jsonl",
+        *DATASET,
+    )
+
+    result.stdout.fnmatch_lines([
+        " exact_match by source: success_first_step 86.4%",
+        "exact_match * 100.0%  86.4%   -13.6pp *",
+    ])

@@ -66,7 +66,9 @@ def guard(comparison: Comparison, margin: float, alpha: float = 0.05) -> Guarded
     if low > -margin:
         return Guarded.PASS
     p, upper = comparison.p, comparison.upper
-    surely = p is not None and p <= alpha + TINY
+    # What the noise of whole runs explains is no regression, and no failure.
+    regressed = comparison.status is Status.REGRESSED
+    surely = regressed and p is not None and p <= alpha + TINY
     if surely and upper is not None and upper < -margin:
         return Guarded.FAIL
     return Guarded.INCONCLUSIVE
