@@ -790,3 +790,23 @@ def test_plain_values() -> None:
 def test_plain_values_count_changes() -> None:
     """How many answers changed stands in run.json too."""
     assert compare("01", "11").to_json()["changed"] == 1
+
+
+def test_noise_of_runs_that_ask_several_times() -> None:
+    """Five answers to each prompt leave a fifth of the noise of decoding in a run.
+
+    What the noise of runs explains fails no guard, as it fails no gate.
+    """
+    old, new = repeated([9] * 100, 15), repeated([3] * 65 + [2] * 35, 5)
+    calm = replace(old, run_means={"exact_match": [0.60, 0.60, 0.60]})
+    stormy = replace(old, run_means={"exact_match": [0.56, 0.60, 0.64]})
+    strict = replace(GATE, guard=True, margin=0.02)
+
+    assert judge(GATE, new, calm).status is Status.REGRESSED
+    verdict = judge(GATE, new, stormy)
+
+    # σ_w² is about .26: by 100 answers, not 500, it would explain all of the spread.
+    assert any("of which 3.2pp hit all items" in note for note in verdict.notes)
+    assert verdict.status is Status.INCONCLUSIVE
+    assert judge(strict, new, calm).guard == "FAIL"
+    assert judge(strict, new, stormy).guard == "INCONCLUSIVE"
