@@ -18,8 +18,6 @@ PASSING: Final = frozenset({408, 409, 425, 429})
 SERVER_ERROR: Final = 500
 GONE: Final = frozenset({502, 503, 504})
 TOO_LONG: Final = frozenset({400, 413, 422})
-SHOWN: Final = 300
-"""Characters of a server's words that a message repeats."""
 
 
 class PassingError(Exception):
@@ -49,10 +47,18 @@ class OverflowingError(Exception):
     """A prompt that is longer than the context that is served."""
 
 
-def unreached(url: str, error: "httpx.RequestError") -> PassingError | ModelError:
-    """Return what a broken connection means."""
+def unreached(
+    url: str, error: "httpx.RequestError", told: str
+) -> PassingError | ModelError:
+    """Return what a broken connection means.
+
+    Args:
+        url: the base URL that was asked.
+        error: of the library.
+        told: its words, fit to be shown.
+
+    """
     kind = type(error).__name__
-    told = str(error) or "no more is known"
     if (tls := _tls(error)) is not None:
         return ModelError(
             f"{url}: no trusted TLS there: {tls}; set SSL_CERT_FILE to the certificate"
@@ -67,9 +73,11 @@ def unreached(url: str, error: "httpx.RequestError") -> PassingError | ModelErro
             gone=True,
         )
     return PassingError(
-        f"{url}: cannot be reached or broke off ({kind}: {told}); check that the server"
+        f"{url}: cannot be reached or broke off ({kind}: {told or 'no more is known'}); check that the server"
         " runs and listens there",
         label=kind,
+        strike=True,
+        gone=kind.startswith("Connect"),
     )
 
 
@@ -102,8 +110,7 @@ def refused(
             " this model"
         )
     if response.is_redirect:
-        there = response.headers.get("Location", "")
-        return ModelError(f"{said}, it leads to {there}; give that as base_url")
+        return ModelError(f"{said}, it leads elsewhere; give its final address")
     return ModelError(
         f"{said}; change the model's settings (model, max_tokens, extra_body)"
     )
@@ -122,13 +129,13 @@ def no_json(url: str, response: "httpx.Response") -> PassingError | ModelError:
 
 
 def server_words(response: "httpx.Response") -> str:
-    """Return what a server says is wrong, shortened; a web page says nothing."""
+    """Return what a server says is wrong; a web page says nothing."""
     try:
         told = error_text(response.json())
     except ValueError:
         told = response.text
     told = " ".join(told.split())
-    return "" if told.startswith("<") else told[:SHOWN]
+    return "" if told.startswith("<") else told
 
 
 def retry_after(value: str | None, now: datetime) -> float | None:

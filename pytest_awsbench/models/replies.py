@@ -174,7 +174,8 @@ def _choice(body: Mapping[str, Any]) -> tuple[Mapping[str, Any], object]:
     message = first.get("message") if isinstance(first, Mapping) else None
     if isinstance(first, Mapping) and isinstance(message, Mapping):
         return message, first.get("finish_reason")
-    raise ValueError(f"sent an answer without 'choices': {dict(body)!r:.200}")
+    there = ", ".join(map(str, body)) or "nothing that is known"
+    raise ValueError(f"sent an answer without 'choices', it holds {there}")
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -31,13 +31,16 @@ TRIES = 5
 """How often a request is tried before its item counts as lost."""
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
+SHOWN = 300
+"""Characters of a server's words that a message repeats."""
 CONNECT_S = 10.0
 """Seconds that a connection may take."""
 
-Read = Callable[[object, float], "T"]
+T = TypeVar("T")
+
+Read = Callable[[object, float], T]
 """Makes something of a decoded body and the seconds that it took; a ValueError says
 what is wrong with it."""
-T = TypeVar("T")
 
 # Not the generator of the session, whose draws are the user's to seed.
 _JITTER = random.SystemRandom()
@@ -182,7 +185,7 @@ class _Trying:
         try:
             return read(payload, seconds)
         except ValueError as error:
-            told = self._shown(f"{url}: the server {error}; see its log")
+            told = f"{url}: the server {self._shown(str(error))}; see its log"
         raise PassingError(told, label="no answer in the reply")
 
     def _exchanged(self, url: str) -> httpx.Response | PassingError | ModelError:
@@ -192,7 +195,7 @@ class _Trying:
                 return self._client.get(url + self._path)
             return self._client.post(url + self._path, json=self._body)
         except httpx.RequestError as error:
-            return unreached(url, error)
+            return unreached(url, error, self._shown(str(error)))
 
     def _payload(self, url: str, response: httpx.Response) -> object:
         """Return the decoded body of a response that is an answer."""
@@ -238,8 +241,9 @@ class _Trying:
         )
 
     def _shown(self, text: str) -> str:
-        """Return the server's words without what is secret."""
-        return self._requests.secrets.redact(text)
+        """Return the server's words, short, and without what is secret."""
+        # In this order: half of a key is still a secret.
+        return self._requests.secrets.redact(text)[:SHOWN]
 
 
 def _wait(state: RetryCallState) -> float:

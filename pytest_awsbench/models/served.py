@@ -104,7 +104,10 @@ class ServedModel:
                         index, prompt = todo.popleft()
                     except IndexError:
                         return
-                    done.put((index, self._outcome(client, prompt, decoding)))
+                    outcome = self._outcome(client, prompt, decoding)
+                    if _is_refusal(outcome):
+                        todo.clear()
+                    done.put((index, outcome))
             finally:
                 self._put_back(client)
 
@@ -199,10 +202,15 @@ def _collected(
     answers: dict[int, Answered | InfraError] = {}
     while len(answers) < count:
         index, outcome = done.get()
-        if isinstance(outcome, Exception) and not isinstance(outcome, InfraError):
+        if not isinstance(outcome, Answered | InfraError):
             raise outcome
         answers[index] = outcome
     return [answers[index] for index in range(count)]
+
+
+def _is_refusal(outcome: object) -> bool:
+    """Whether an outcome makes all further questions pointless."""
+    return not isinstance(outcome, Answered | InfraError)
 
 
 def _first(given: float | None, otherwise: float) -> float:

@@ -118,7 +118,7 @@ def _text(content: object) -> str:
         case Sequence():
             texts = (part.get("text") for part in content if isinstance(part, Mapping))
             return "".join(text for text in texts if isinstance(text, str))
-    raise ValueError(f"'content' must be a text or null, got {content!r:.80}")
+    raise ValueError(f"'content' must be a text or null, got {type(content).__name__}")
 
 
 def _joined(thoughts: Sequence[str]) -> str:
