@@ -657,6 +657,16 @@ def test_unusable_key(
         served(api_key_env="OUR_KEY")
 
 
+def test_unusable_proxy(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy that is none is a wrong setting, and nobody waits for it."""
+    monkeypatch.setenv("ALL_PROXY", f"nonsense://me:{KEY}@there")
+
+    with pytest.raises(ConfigError, match="the proxy of this machine") as caught:
+        served().generate(ask("a", "b"), GREEDY)
+
+    assert KEY not in "".join(traceback.format_exception(caught.value))
+
+
 # Settings
 
 

@@ -73,8 +73,8 @@ def unreached(
             gone=True,
         )
     return PassingError(
-        f"{url}: cannot be reached or broke off ({kind}: {told or 'no more is known'}); check that the server"
-        " runs and listens there",
+        f"{url}: cannot be reached or broke off ({kind}: {told or 'no words'}); check"
+        " that the server runs and listens there",
         label=kind,
         strike=True,
         gone=kind.startswith("Connect"),

@@ -12,7 +12,7 @@ import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from tenacity.stop import stop_after_attempt
 
-from pytest_awsbench.errors import InfraError, ModelError
+from pytest_awsbench.errors import ConfigError, InfraError, ModelError
 from pytest_awsbench.models.endpoints import Secrets, ServedSpec
 from pytest_awsbench.models.refusals import (
     MISSING,
@@ -61,11 +61,17 @@ class Requests:
         self.server = ""
         """What the server calls itself in its headers."""
         self._replicas = Replicas(spec.base_urls)
-        self._sleep = sleep
+        self._retrying = Retrying(
+            stop=stop_after_attempt(TRIES),
+            wait=_wait,
+            retry=retry_if_exception_type(PassingError),
+            sleep=sleep,
+            before_sleep=self._count,
+            reraise=True,
+        )
         self._again: Counter[str] = Counter()
         self._lock = threading.Lock()
-        # Reading the certificates takes longer than many requests: once is enough.
-        self._tls = ssl.create_default_context() if _secure(spec) else False
+        self._tls = _tls(spec)
 
     @property
     def notes(self) -> list[str]:
@@ -77,11 +83,23 @@ class Requests:
         return [*self._replicas.notes, *([tried] if kinds else [])]
 
     def client(self) -> httpx.Client:
-        """Return a client with the endpoint's headers, for one thread at a time."""
-        return httpx.Client(
-            headers=self.secrets.headers,
-            verify=self._tls,
-            timeout=httpx.Timeout(self.spec.timeout, connect=CONNECT_S),
+        """Return a client with the endpoint's headers, for one thread at a time.
+
+        Raises:
+            ConfigError: if the proxy of this machine is none.
+
+        """
+        try:
+            return httpx.Client(
+                headers=self.secrets.headers,
+                verify=self._tls,
+                timeout=httpx.Timeout(self.spec.timeout, connect=CONNECT_S),
+            )
+        except (ImportError, ValueError, httpx.InvalidURL) as error:
+            told = type(error).__name__
+        raise ConfigError(
+            f"the proxy of this machine cannot be used: {told}; mend HTTP_PROXY or"
+            " ALL_PROXY, or name the host in NO_PROXY"
         )
 
     def post(self, client: httpx.Client, body: Mapping[str, Any], read: Read[T]) -> T:
@@ -117,18 +135,12 @@ class Requests:
         """
         answered = self._replicas.answered
         trying = _Trying(self, client, path, body)
-        retrying = Retrying(
-            stop=stop_after_attempt(TRIES),
-            wait=_wait,
-            retry=retry_if_exception_type(PassingError),
-            sleep=self._sleep,
-            before_sleep=self._count,
-            reraise=True,
-        )
         try:
-            return retrying(trying.once, read)
+            answer: T = self._retrying(trying.once, read)
         except PassingError as error:
             told, gone = f"{error} (after {TRIES} tries)", error.gone
+        else:
+            return answer
         if gone:
             self._replicas.give_up(answered, told)
         raise InfraError(told)
@@ -265,6 +277,8 @@ def _failure(state: RetryCallState) -> PassingError:
     return error
 
 
-def _secure(spec: ServedSpec) -> bool:
-    """Whether any replica is asked over TLS."""
-    return any(url.startswith("https:") for url in spec.base_urls)
+def _tls(spec: ServedSpec) -> ssl.SSLContext:
+    """Return what all clients share: making it takes longer than many requests."""
+    if any(url.startswith("https:") for url in spec.base_urls):
+        return httpx.create_ssl_context()
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)

@@ -94,32 +94,30 @@ class ServedModel:
     ) -> list[Answered | InfraError]:
         """Do as `generate_each`, and tell the reasoning, too."""
         todo = deque(enumerate(prompts))
-        done: SimpleQueue[tuple[int, Answered | Exception]] = SimpleQueue()
+        answers: dict[int, Answered | InfraError] = {}
+        ended: SimpleQueue[Exception | None] = SimpleQueue()
 
         def work() -> None:
-            client = self._client()
+            error = None
             try:
-                while todo:
-                    try:
-                        index, prompt = todo.popleft()
-                    except IndexError:
-                        return
-                    outcome = self._outcome(client, prompt, decoding)
-                    if _is_refusal(outcome):
-                        todo.clear()
-                    done.put((index, outcome))
-            finally:
-                self._put_back(client)
+                self._work(todo, answers, decoding)
+            except Exception as refusal:  # noqa: BLE001 - re-raised by who waits
+                todo.clear()
+                error = refusal
+            ended.put(error)
 
+        workers = min(self.spec.concurrency, len(prompts))
         # Daemons: a server that hangs must not keep the process from ending.
-        for number in range(min(self.spec.concurrency, len(prompts))):
-            threading.Thread(
-                target=work, name=f"awsbench-served-{number}", daemon=True
-            ).start()
+        for number in range(workers):
+            name = f"awsbench-served-{number}"
+            threading.Thread(target=work, name=name, daemon=True).start()
         try:
-            return _collected(done, len(prompts))
+            for _ in range(workers):
+                if (error := ended.get()) is not None:
+                    raise error
         finally:
             todo.clear()
+        return [answers[index] for index in range(len(prompts))]
 
     def close(self) -> None:
         """Close the connections; safe to call twice."""
@@ -153,14 +151,26 @@ class ServedModel:
         named = given.get("max_completion_tokens") or given.get("max_tokens")
         return int(named or self.spec.max_tokens or decoding.max_new_tokens)
 
-    def _outcome(
-        self, client: httpx.Client, prompt: Prompt, decoding: Decoding
-    ) -> Answered | Exception:
-        """Answer one prompt, or return why not."""
+    def _work(
+        self,
+        todo: deque[tuple[int, Prompt]],
+        answers: dict[int, Answered | InfraError],
+        decoding: Decoding,
+    ) -> None:
+        """Answer prompts, one after the other, until none is left."""
+        client = self._client()
         try:
-            return self._answer(client, prompt, decoding)
-        except Exception as error:  # noqa: BLE001 - re-raised by who waits
-            return error
+            while True:
+                try:
+                    index, prompt = todo.popleft()
+                except IndexError:
+                    return
+                try:
+                    answers[index] = self._answer(client, prompt, decoding)
+                except InfraError as lost:
+                    answers[index] = lost
+        finally:
+            self._put_back(client)
 
     def _answer(
         self, client: httpx.Client, prompt: Prompt, decoding: Decoding
@@ -193,24 +203,6 @@ class ServedModel:
         self._idle.append(client)
         if self._closed:
             self.close()
-
-
-def _collected(
-    done: "SimpleQueue[tuple[int, Answered | Exception]]", count: int
-) -> list[Answered | InfraError]:
-    """Wait for as many answers and bring them into order; the first refusal is all."""
-    answers: dict[int, Answered | InfraError] = {}
-    while len(answers) < count:
-        index, outcome = done.get()
-        if not isinstance(outcome, Answered | InfraError):
-            raise outcome
-        answers[index] = outcome
-    return [answers[index] for index in range(count)]
-
-
-def _is_refusal(outcome: object) -> bool:
-    """Whether an outcome makes all further questions pointless."""
-    return not isinstance(outcome, Answered | InfraError)
 
 
 def _first(given: float | None, otherwise: float) -> float:
