@@ -31,6 +31,8 @@ TRIES = 5
 """How often a request is tried before its item counts as lost."""
 FIRST_WAIT_S = 0.5
 LONGEST_WAIT_S = 60.0
+LISTED = 20
+"""Models that a message names."""
 SHOWN = 300
 """Characters of a server's words that a message repeats."""
 CONNECT_S = 10.0
@@ -243,9 +245,8 @@ class _Trying:
         said = f"{url}: the server answered 404" + (f": {told}" if told else "")
         peek = self._requests.peek
         if names := model_ids(peek(self._client, f"{url}/models")):
-            return ModelError(
-                f"{said}; it serves {', '.join(names)}: set model to one of these"
-            )
+            listed = ", ".join(names[:LISTED]) + (" …" if names[LISTED:] else "")
+            return ModelError(f"{said}; it serves {listed}: set model to one of these")
         if model_ids(peek(self._client, f"{url}/v1/models")) is not None:
             return ModelError(f"{said}; the API is at {url}/v1: give that as base_url")
         return ModelError(
