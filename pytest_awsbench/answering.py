@@ -3,7 +3,7 @@
 import hashlib
 import threading
 from collections import deque
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import replace
 from typing import Protocol
@@ -12,7 +12,14 @@ from pytest_awsbench.chunks import Chunk, plan_chunks
 from pytest_awsbench.engine import SLICE_S, Engine, attempt
 from pytest_awsbench.errors import InfraError
 from pytest_awsbench.models.spec import Model
-from pytest_awsbench.records import Answer, Decoding, Draws, Sample
+from pytest_awsbench.records import (
+    Answer,
+    Completion,
+    Decoding,
+    Draws,
+    Prompt,
+    Sample,
+)
 
 
 Keep = Callable[[Sample, Answer | InfraError], None]
@@ -148,13 +155,32 @@ def completing(decoding: Decoding, draws: int = 1) -> Ask:
     def ask(model: Model, chunk: Chunk, spare: Collection[str], keep: Keep) -> None:
         del spare  # whoever is left out would change the company of the others
         batches = [
-            attempt(model, chunk.prompts, _seeded(decoding, chunk.index, draw))
+            each(model, chunk.prompts, _seeded(decoding, chunk.index, draw))
             for draw in range(draws)
         ]
         for sample, *answers in zip(chunk.samples, *batches, strict=True):
-            keep(sample, Draws(tuple(answers)) if draws > 1 else answers[0])
+            keep(sample, _together(answers))
 
     return ask
+
+
+def each(
+    model: Model, prompts: list[Prompt], decoding: Decoding
+) -> list[Completion | InfraError]:
+    """Have prompts answered; a server that loses one does not lose the others."""
+    ask = getattr(model, "generate_each", None)
+    if ask is None:
+        return list(attempt(model, prompts, decoding))
+    answers: list[Completion | InfraError] = ask(prompts, decoding)
+    return answers
+
+
+def _together(answers: Sequence[Completion | InfraError]) -> Answer | InfraError:
+    """Return all answers to one prompt, or what lost one of them."""
+    known = [answer for answer in answers if isinstance(answer, Completion)]
+    if len(known) < len(answers):
+        return next(answer for answer in answers if isinstance(answer, InfraError))
+    return known[0] if len(known) == 1 else Draws(tuple(known))
 
 
 def _seeded(decoding: Decoding, chunk: int, draw: int) -> Decoding:

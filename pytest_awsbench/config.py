@@ -17,6 +17,7 @@ from pydantic import (
 
 from pytest_awsbench import demo
 from pytest_awsbench.errors import ConfigError
+from pytest_awsbench.models.endpoints import ServedSpec
 from pytest_awsbench.models.spec import ModelSpec, Quantization
 from pytest_awsbench.records import Decoding
 
@@ -51,7 +52,7 @@ class ModelTable(DecodingTable):
     """``[tool.awsbench.models.NAME]``."""
 
     extends: Name | None = None
-    backend: Literal["transformers", "replay"] | None = None
+    backend: Literal["transformers", "openai", "replay"] | None = None
     path: str | None = None
     revision: str | None = None
     adapter: str | None = None
@@ -65,6 +66,17 @@ class ModelTable(DecodingTable):
     chat_template_kwargs: dict[str, Any] | None = None
     trust_remote_code: bool | None = None
     replay_key: str | None = None
+    base_url: str | list[str] | None = None
+    """Of backend ``openai``: one, or one per replica."""
+    model: str | None = None
+    """As the server calls it."""
+    api_key_env: str | None = None
+    headers_env: dict[str, str] | None = None
+    concurrency: PositiveInt | None = None
+    timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    max_tokens: PositiveInt | None = None
+    """What servers call ``max_new_tokens``."""
+    extra_body: dict[str, Any] | None = None
 
     def given(self) -> dict[str, Any]:
         """Return the keys that stand in the file."""
@@ -225,6 +237,8 @@ class Settings(DecodingTable):
         given = {k: v for k in names if (v := getattr(self, k)) is not None}
         own = self._merged(model) if model in self.models else {}
         given |= {key: own[key] for key in names if own.get(key) is not None}
+        if own.get("max_tokens") is not None:
+            given["max_new_tokens"] = own["max_tokens"]
         return Decoding(**given, seed=self.seed)
 
     def _merged(self, name: str) -> dict[str, Any]:
@@ -265,9 +279,42 @@ def read_settings(table: Mapping[str, Any], path: Path | None) -> Settings:
         raise ConfigError("\n".join(f"{where} {line}" for line in lines)) from error
 
 
+SERVED = (
+    "base_url",
+    "model",
+    "api_key_env",
+    "headers_env",
+    "concurrency",
+    "timeout",
+    "extra_body",
+)
+"""Keys of backend ``openai`` alone."""
+
+
+def _served(name: str, keys: dict[str, Any]) -> ModelSpec:
+    """Build the typed value of a served model."""
+    given = {key: keys[key] for key in SERVED if keys.get(key) is not None}
+    urls = given.pop("base_url", [])
+    unknown = sorted(keys.keys() - {*SERVED, "backend", "max_tokens"})
+    if unknown or not urls:
+        what = f"{unknown[0]} is for local models" if unknown else "no base_url"
+        raise ConfigError(
+            f'models.{name}: {what}; backend = "openai" takes {", ".join(SERVED)},'
+            " max_tokens, temperature, top_p"
+        )
+    served = ServedSpec(
+        base_urls=(urls,) if isinstance(urls, str) else tuple(urls), **given
+    )
+    return ModelSpec(name=name, backend="openai", served=served)
+
+
 def _spec(name: str, keys: dict[str, Any], root: Path) -> ModelSpec:
     """Build the typed value of one model, and refuse what cannot work."""
     keys = {k: v for k, v in keys.items() if k not in DecodingTable.model_fields}
+    if keys.get("backend") == "openai":
+        return _served(name, keys)
+    if alien := [key for key in (*SERVED, "max_tokens") if key in keys]:
+        raise ConfigError(f'models.{name}: {alien[0]} needs backend = "openai"')
     if keys.pop("load_in_4bit", None):
         if keys.get("quantization", "nf4") == "int8":
             raise ConfigError(

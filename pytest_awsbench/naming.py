@@ -6,6 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from pytest_awsbench.errors import ConfigError
+from pytest_awsbench.models.endpoints import ServedSpec
 from pytest_awsbench.models.replay import replay_models
 from pytest_awsbench.models.spec import ModelSpec
 
@@ -59,10 +60,7 @@ def _parse(text: str, known: Mapping[str, ModelSpec], where: Path) -> list[Model
     if scheme == "replay":
         return _replay(name, tail, where)
     if scheme == "openai":
-        raise ConfigError(
-            f"--awsbench-model={text}: served models are not supported yet;"
-            " record the answers and use replay:ANSWERS.jsonl"
-        )
+        return [_served(name, tail)]
     return [_local(name, rest, known, where)]
 
 
@@ -85,6 +83,20 @@ def _replay(name: str | None, tail: str, where: Path) -> list[ModelSpec]:
         )
         for key in keys or [""]
     ]
+
+
+def _served(name: str | None, tail: str) -> ModelSpec:
+    """Return a model behind a server: its address and, after ``#``, its name there."""
+    url, _, model = tail.partition("#")
+    if set("*?") & set(model):
+        raise ConfigError(
+            f"--awsbench-model=openai:{tail}: name one model; patterns are not"
+            " understood yet"
+        )
+    served = ServedSpec(base_urls=(url,), model=model)
+    return ModelSpec(
+        name=name or slug(model or "served"), backend="openai", served=served
+    )
 
 
 def _local(

@@ -253,7 +253,7 @@ class ModelCard:
     name: str
     """As configured; part of node ids and file names."""
     backend: str
-    """``transformers`` or ``replay``."""
+    """``transformers``, ``openai`` or ``replay``."""
     description: str
     """For people, such as ``demo base + LoRA adapter``."""
     digest: str

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from pytest_awsbench.answering import Ask, Keep
+from pytest_awsbench.answering import Ask, Keep, each
 from pytest_awsbench.chunks import Chunk
 from pytest_awsbench.demo.rows import SYSTEM
-from pytest_awsbench.engine import Engine, attempt
+from pytest_awsbench.engine import Engine
 from pytest_awsbench.envs.embedded import EmbeddedServer
 from pytest_awsbench.envs.source import EnvSource
 from pytest_awsbench.envs.urls import exposure
@@ -107,7 +107,7 @@ def playing(
         trials=options.repeats,
         live=settings.live_episodes,
     )
-    player = Player(rules, source.connect, attempt)
+    player = Player(rules, source.connect, each)
 
     def ask(model: Model, chunk: Chunk, spare: Collection[str], keep: Keep) -> None:
         left = [s for s in chunk.samples if s.id not in spare]

@@ -48,8 +48,10 @@ LAYERS = """
     envs.preflight envs.client envs.sockets envs.reaching envs.outages envs.frames
     envs.urls envs.schema envs.protocol envs.server.universe
     models.loading models.transformers models.replay models.weights
-    models.spec
+    models.listing models.served models.requesting models.refusals models.replicas
+    models.replies models.spec models.endpoints
     hub
+    scoring.reasoning
     records episodes errors
 """
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pytest_awsbench.errors import ConfigError
+from pytest_awsbench.models.endpoints import ServedSpec
 from pytest_awsbench.models.replay import ReplayModel
 from pytest_awsbench.models.replay import load as load_replay
 from pytest_awsbench.models.spec import Model, ModelSpec
@@ -20,6 +21,7 @@ class Prepared:
     card: ModelCard
     files: Files | None = None
     replay: ReplayModel | None = None
+    served: ServedSpec | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,27 @@ def prepare(
     Raises:
         ModelError: if something is missing or does not fit together.
         DataError: if recorded answers are damaged or incomplete.
-        InfraError: if the Hub cannot be reached.
+        InfraError: if the Hub, or the server of a model, cannot be reached.
 
     """
     if spec.backend == "replay":
         model = load_replay(spec, root, samples)
         return Prepared(spec=spec, card=model.card, replay=model)
+    if spec.served is not None:
+        return _prepare_served(spec, spec.served)
     files = resolve(spec, root)
     return Prepared(spec=spec, card=card(spec, files, cache=cache), files=files)
+
+
+def _prepare_served(spec: ModelSpec, served: ServedSpec) -> Prepared:
+    """Ask a server who answers there; by its answers a changed model is noticed."""
+    from pytest_awsbench.models.listing import card as served_card
+    from pytest_awsbench.models.listing import identity
+
+    found = identity(served)
+    return Prepared(
+        spec=spec, card=served_card(spec.name, served, found), served=served
+    )
 
 
 def load(prepared: Sequence[Prepared], share: Share) -> Mapping[str, Model]:
@@ -54,9 +69,13 @@ def load(prepared: Sequence[Prepared], share: Share) -> Mapping[str, Model]:
     models: dict[str, Model] = {
         p.spec.name: p.replay for p in prepared if p.replay is not None
     }
-    if len(models) < len(prepared):
-        models |= _load_torch([p for p in prepared if p.files is not None], share)
-    return models
+    for entry in prepared:
+        if entry.served is not None:
+            from pytest_awsbench.models.served import ServedModel
+
+            models[entry.spec.name] = ServedModel(entry.served, entry.card)
+    local = [p for p in prepared if p.files is not None]
+    return {**models, **_load_torch(local, share)} if local else models
 
 
 def _load_torch(prepared: Sequence[Prepared], share: Share) -> Mapping[str, Model]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, Protocol
 
+from pytest_awsbench.models.endpoints import ServedSpec
 from pytest_awsbench.records import Completion, Decoding, ModelCard, Prompt
 
 
@@ -16,7 +17,7 @@ class ModelSpec:
 
     name: str
     backend: str = "transformers"
-    """``transformers`` or ``replay``."""
+    """``transformers``, ``openai`` or ``replay``."""
     path: str = ""
     """A local folder, a Hub id or a ``.gguf`` file; for ``replay`` a ``.jsonl``."""
     revision: str | None = None
@@ -35,6 +36,8 @@ class ModelSpec:
     trust_remote_code: bool = False
     replay_key: str | None = None
     """Which ``model`` of a file with the answers of several."""
+    served: ServedSpec | None = None
+    """Where a model of backend ``openai`` is."""
 
 
 class Model(Protocol):

@@ -8,13 +8,14 @@ from dataclasses import replace
 from typing import Any
 
 from pytest_awsbench.episodes import Turn
+from pytest_awsbench.errors import InfraError
 from pytest_awsbench.models.spec import Model
 from pytest_awsbench.records import Completion, Decoding, Prompt, Sample, prompt_hash
 from pytest_awsbench.suites.seating import Connect, Keep, Live, Rules, Table
 
 
-Generate = Callable[[Model, list[Prompt], Decoding], list[Completion]]
-"""Has a model answer a batch."""
+Generate = Callable[[Model, list[Prompt], Decoding], Sequence[Completion | InfraError]]
+"""Has a model answer a batch; a server may lose single answers."""
 
 
 class Player:
@@ -56,15 +57,19 @@ class Player:
                 while table.open and not stopped():
                     table.begin()
                     if batch := table.batch():
-                        self._ask(model, batch)
-                        table.send(batch)
+                        table.send(self._ask(model, batch, table.lost))
                     else:
                         table.hear()
             finally:
                 table.close()
 
-    def _ask(self, model: Model, batch: Sequence[Live]) -> None:
-        """Have the model answer all episodes that wait for it."""
+    def _ask(
+        self,
+        model: Model,
+        batch: Sequence[Live],
+        lost: Callable[[Live, InfraError], None],
+    ) -> list[Live]:
+        """Have the model answer all episodes that wait for it; return those it did."""
         prompts = [self._prompt(model, live) for live in batch]
         decoding = self._rules.decoding
         if decoding.temperature == 0:
@@ -77,10 +82,16 @@ class Player:
                 )[0]
                 for live, (p, _) in zip(batch, prompts, strict=True)
             ]
+        answered = []
         for live, (prompt, dropped), answer in zip(
             batch, prompts, answers, strict=True
         ):
+            if isinstance(answer, InfraError):
+                lost(live, answer)
+                continue
             live.next = self._turn(prompt, dropped, answer)
+            answered.append(live)
+        return answered
 
     def _prompt(self, model: Model, live: Live) -> tuple[Prompt, int]:
         """Return an episode's next prompt; the oldest turns go where it is too long."""

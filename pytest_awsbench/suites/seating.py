@@ -122,6 +122,10 @@ class Table:
             else:
                 self._advance(live, *future.result())
 
+    def lost(self, live: Live, error: InfraError) -> None:
+        """Take note that the model's answer was lost: the episode begins again."""
+        self._failed(live, error)
+
     def close(self) -> None:
         """Leave no session open."""
         for live in (*self._pending.values(), *self._ready):

@@ -1,0 +1,210 @@
+"""The backend of served models: anything with an OpenAI-compatible API."""
+
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from queue import SimpleQueue
+from typing import Any
+
+import httpx
+
+from pytest_awsbench.errors import InfraError
+from pytest_awsbench.models.endpoints import ServedSpec
+from pytest_awsbench.models.refusals import OverflowingError
+from pytest_awsbench.models.replies import Answered, first_line, read_reply
+from pytest_awsbench.models.requesting import Requests
+from pytest_awsbench.records import Completion, Decoding, ModelCard, Prompt
+
+
+__all__ = ["Answered", "ServedModel", "ServedSpec"]
+
+
+class ServedModel:
+    """Asks a server, many prompts at a time.
+
+    Each thread has a connection of its own: a pool that they share is searched at every
+    request, which costs more than the request once there are many.
+
+    Args:
+        spec: where it is, and how it is asked.
+        card: who it is.
+        sleep: waits between tries.
+
+    Raises:
+        ConfigError: if an environment variable is missing.
+
+    """
+
+    def __init__(
+        self,
+        spec: ServedSpec,
+        card: ModelCard,
+        *,
+        sleep: Callable[[float], None] = time.sleep,
+    ) -> None:
+        self.card = card
+        self.spec = spec
+        self.requests = Requests(spec, sleep)
+        self._idle: deque[httpx.Client] = deque()
+        self._closed = False
+        self._too_long = 0
+
+    @property
+    def notes(self) -> list[str]:
+        """What happened that a report must say."""
+        said = (
+            f"{self._too_long} prompts did not fit into the served context: shorten"
+            " them, lower max_tokens, or serve a larger one"
+        )
+        return [*self.requests.notes, *([said] if self._too_long else [])]
+
+    def generate(
+        self, prompts: Sequence[Prompt], decoding: Decoding
+    ) -> list[Completion]:
+        """Answer all prompts, in their order.
+
+        Raises:
+            InfraError: if a single one is lost; `generate_each` keeps the others.
+            ModelError: if the server refuses to answer as configured.
+
+        """
+        answers = self.generate_each(prompts, decoding)
+        lost = [answer for answer in answers if isinstance(answer, InfraError)]
+        if lost:
+            raise InfraError(f"{len(lost)} of {len(answers)} answers lost: {lost[0]}")
+        return [answer for answer in answers if isinstance(answer, Completion)]
+
+    def generate_each(
+        self, prompts: Sequence[Prompt], decoding: Decoding
+    ) -> list[Completion | InfraError]:
+        """Answer all prompts, in their order; one that is lost leaves the others be.
+
+        Raises:
+            ModelError: if the server refuses to answer as configured.
+
+        """
+        return [
+            answer if isinstance(answer, InfraError) else answer.completion
+            for answer in self.answer_each(prompts, decoding)
+        ]
+
+    def answer_each(
+        self, prompts: Sequence[Prompt], decoding: Decoding
+    ) -> list[Answered | InfraError]:
+        """Do as `generate_each`, and tell the reasoning, too."""
+        todo = deque(enumerate(prompts))
+        answers: dict[int, Answered | InfraError] = {}
+        ended: SimpleQueue[Exception | None] = SimpleQueue()
+
+        def work() -> None:
+            error = None
+            try:
+                self._work(todo, answers, decoding)
+            except Exception as refusal:  # noqa: BLE001 - re-raised by who waits
+                todo.clear()
+                error = refusal
+            ended.put(error)
+
+        workers = min(self.spec.concurrency, len(prompts))
+        # Daemons: a server that hangs must not keep the process from ending.
+        for number in range(workers):
+            name = f"awsbench-served-{number}"
+            threading.Thread(target=work, name=name, daemon=True).start()
+        try:
+            for _ in range(workers):
+                if (error := ended.get()) is not None:
+                    raise error
+        finally:
+            todo.clear()
+        return [answers[index] for index in range(len(prompts))]
+
+    def close(self) -> None:
+        """Close the connections; safe to call twice."""
+        self._closed = True
+        while self._idle:
+            self._idle.pop().close()
+
+    def body(self, prompt: Prompt, decoding: Decoding) -> dict[str, Any]:
+        """Return the request for one prompt."""
+        spec = self.spec
+        temperature = _first(spec.temperature, decoding.temperature)
+        body: dict[str, Any] = {
+            "model": spec.model or None,
+            "messages": [{"role": m.role, "content": m.content} for m in prompt],
+            "max_tokens": self._budget(decoding),
+            "temperature": temperature,
+            "top_p": decoding.top_p if decoding.top_p < 1 else None,
+            # Some servers refuse a seed; greedy decoding has no use for one.
+            "seed": decoding.seed if temperature > 0 else None,
+            "stream": False,
+        }
+        if "max_completion_tokens" in spec.extra_body:
+            # The newer name of the same limit; no server takes both.
+            del body["max_tokens"]
+        body |= spec.extra_body
+        return {name: value for name, value in body.items() if value is not None}
+
+    def _budget(self, decoding: Decoding) -> int:
+        """Return how many tokens an answer may have."""
+        given = self.spec.extra_body
+        named = given.get("max_completion_tokens") or given.get("max_tokens")
+        return int(named or self.spec.max_tokens or decoding.max_new_tokens)
+
+    def _work(
+        self,
+        todo: deque[tuple[int, Prompt]],
+        answers: dict[int, Answered | InfraError],
+        decoding: Decoding,
+    ) -> None:
+        """Answer prompts, one after the other, until none is left."""
+        client = self._client()
+        try:
+            while True:
+                try:
+                    index, prompt = todo.popleft()
+                except IndexError:
+                    return
+                try:
+                    answers[index] = self._answer(client, prompt, decoding)
+                except InfraError as lost:
+                    answers[index] = lost
+        finally:
+            self._put_back(client)
+
+    def _answer(
+        self, client: httpx.Client, prompt: Prompt, decoding: Decoding
+    ) -> Answered:
+        """Answer one prompt."""
+        budget = self._budget(decoding)
+        try:
+            answered = self.requests.post(
+                client,
+                self.body(prompt, decoding),
+                lambda payload, seconds: read_reply(
+                    payload, budget=budget, seconds=seconds
+                ),
+            )
+        except OverflowingError:
+            # As on this machine: no room for an answer is the model's limit.
+            self._too_long += 1
+            return Answered(completion=Completion(text="", stop="context"))
+        return first_line(answered) if decoding.stop_at_newline else answered
+
+    def _client(self) -> httpx.Client:
+        """Return a client that nobody uses, with its open connections."""
+        try:
+            return self._idle.pop()
+        except IndexError:
+            return self.requests.client()
+
+    def _put_back(self, client: httpx.Client) -> None:
+        """Keep a client for the next batch."""
+        self._idle.append(client)
+        if self._closed:
+            self.close()
+
+
+def _first(given: float | None, otherwise: float) -> float:
+    """Return what is configured, 0 included."""
+    return otherwise if given is None else given
