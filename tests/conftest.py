@@ -1,5 +1,6 @@
 """Fixtures of all tests."""
 
+import os
 from collections.abc import Callable
 
 import pytest
@@ -12,6 +13,9 @@ import pytest_awsbench.tables
 
 
 pytest_plugins = ["pytester"]
+# A run that a test starts is no worker of the run that the test belongs to.
+for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+    del os.environ[name]
 assert pytest_awsbench.starting
 assert pytest_awsbench.tables
 assert yaml
