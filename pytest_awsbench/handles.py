@@ -149,9 +149,9 @@ def env_handle(config: pytest.Config) -> Iterator[EnvHandle]:
     """Open a session; the environment is that of the run, or one for tests alone."""
     bench = session_of(config)
     source = bench.source if bench is not None else None
-    if source is None:
-        source = config.stash.get(_source_key, None) or _started(config)
-    with blamed():
+    with _blamed(config):
+        if source is None:
+            source = config.stash.get(_source_key, None) or _started(config)
         source.preflight()
     session = source.connect()
     try:
@@ -163,12 +163,21 @@ def env_handle(config: pytest.Config) -> Iterator[EnvHandle]:
 def _started(config: pytest.Config) -> EnvSource:
     """Return an environment for the tests of this process, stopped at its end."""
     options = Options.from_config(config)
-    with blamed():
-        open_folder(options.out)
-    source = source_of(config, options)
+    open_folder(options.out)
+    source = source_of(config, options, of_process=True)
     config.stash[_source_key] = source
     config.add_cleanup(source.close)
     return source
+
+
+@contextmanager
+def _blamed(config: pytest.Config) -> Iterator[None]:
+    """Turn our errors into pytest's; a worker that left would take its items along."""
+    if hasattr(config, "workerinput"):
+        yield
+        return
+    with blamed():
+        yield
 
 
 def _tasks(source: EnvSource) -> Mapping[int, Task]:

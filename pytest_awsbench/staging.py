@@ -73,17 +73,27 @@ def _exposed(options: Options) -> tuple[str, ...]:
     return (warning,) if warning else ()
 
 
-def source_of(config: pytest.Config, options: Options) -> EnvSource:
-    """Return where sessions come from; a worker gets the URL of the main process."""
+def source_of(
+    config: pytest.Config, options: Options, *, of_process: bool = False
+) -> EnvSource:
+    """Return where sessions come from; a worker gets the URL of the main process.
+
+    Args:
+        config: pytest's.
+        options: ours.
+        of_process: where the main process started none, as it plays no tasks, start
+            one for this process alone.
+
+    """
     settings = options.settings
     given = getattr(config, "workerinput", {})
     factory = config.hook.pytest_awsbench_env_factory(config=config)
     url = given.get("awsbench_env_url") or options.env_url or ""
-    embedded = not (url or factory or given)
+    embedded = not (url or factory) and (of_process or not given)
     return EnvSource(
         name=_environment_name(config, options),
         given_url=url,
-        server=_server(options) if embedded else None,
+        server=_server(config, options) if embedded else None,
         factory=factory,
         timeout=settings.env_timeout,
         token=os.environ.get(TOKEN),
@@ -118,16 +128,18 @@ def playing(
     return ask
 
 
-def _server(options: Options) -> EmbeddedServer:
+def _server(config: pytest.Config, options: Options) -> EmbeddedServer:
     """Return the embedded server of a run, not started."""
     settings = options.settings
+    worker = getattr(config, "workerinput", {}).get("workerid")
+    log = f"environment-{worker}.log" if worker else "environment.log"
     arguments = [
         f"--sessions={2 * settings.live_episodes + 2}",
         f"--seed={settings.seed}",
         f"--grading={settings.grading}",
         *(["--chaos"] if settings.chaos else []),
     ]
-    return EmbeddedServer(arguments, options.out / "environment.log")
+    return EmbeddedServer(arguments, options.out / log)
 
 
 def _identity(config: pytest.Config, options: Options) -> dict[str, Any]:

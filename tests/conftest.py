@@ -13,15 +13,19 @@ import pytest_awsbench.tables
 
 
 pytest_plugins = ["pytester"]
-# A run that a test starts is no worker of the run that the test belongs to.
-for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
-    del os.environ[name]
 assert pytest_awsbench.starting
 assert pytest_awsbench.tables
 assert yaml
 
 Run = Callable[..., pytest.RunResult]
 """Run pytest in the project of a test, with a model and more arguments."""
+
+
+@pytest.fixture(autouse=True)
+def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run that a test starts is no worker of the run that the test belongs to."""
+    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+        monkeypatch.delenv(name)
 
 
 @pytest.fixture

@@ -101,8 +101,9 @@ def test_server_ends_with_its_run(pytester: pytest.Pytester, how: int) -> None:
     assert servers(pytester.path) == []
 
 
-def test_fixture(pytester: pytest.Pytester) -> None:
-    """awsbench_env plays a built-in task, without any model."""
+@pytest.mark.parametrize("flags", [[], ["-n1"]], ids=["local", "worker"])
+def test_fixture(pytester: pytest.Pytester, flags: list[str]) -> None:
+    """awsbench_env plays a built-in task, without any model, and in a worker, too."""
     pytester.makepyfile(
         """
         def test_bucket(awsbench_env):
@@ -122,5 +123,5 @@ def test_fixture(pytester: pytest.Pytester) -> None:
         """
     )
 
-    pytester.runpytest_subprocess().assert_outcomes(passed=1)
+    pytester.runpytest_subprocess(*flags).assert_outcomes(passed=1)
     assert servers(pytester.path) == []
