@@ -20,6 +20,7 @@ LAYERS = """
     starting
     distribute summary
     recording running
+    writing remarks
     fixtures
     handles
     userprompts collection
@@ -31,7 +32,9 @@ LAYERS = """
     stopping
     gateplan
     options flags hookspecs
-    runfile tables curvelines reproducing cells
+    tables curvelines reproducing cells
+    measuring earlier runfile flips figures
+    hardware pacing
     hygiene
     ledger stores
     naming config
@@ -64,6 +67,8 @@ SHELL = {
     "distribute",
     "summary",
     "recording",
+    "writing",
+    "remarks",
     "running",
     "handles",
     "fixtures",
