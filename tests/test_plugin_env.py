@@ -378,7 +378,7 @@ def test_fixture(toy: pytest.Pytester) -> None:
 def test_reports_of_episodes(
     toy: pytest.Pytester, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    """Completion by step with its band, old commands of a task, a task in a terminal."""
+    """Completion by step with its band, old commands of a task, and a task shown."""
     toy.runpytest(GOOD, "-m", "env", TASKS, "--snapshot-update")
     stored = newest(toy).name
 
