@@ -1,4 +1,4 @@
-"""A run as one self-contained page: nothing is fetched, nothing of it runs elsewhere."""
+"""A run as one self-contained page, which fetches nothing."""
 
 import base64
 import hashlib
@@ -11,13 +11,14 @@ from pytest_awsbench.reports import overview, units
 from pytest_awsbench.reports.items import ORDER, Items, grouped, items_of
 from pytest_awsbench.reports.paged import paged
 from pytest_awsbench.reports.panels import histories, run_panel
-from pytest_awsbench.reports.pictures import Pictures
+from pytest_awsbench.reports.pictures import READING, Pictures
 from pytest_awsbench.reports.reading import RunDocument
 from pytest_awsbench.reports.visible import visible
 
 
 if TYPE_CHECKING:
     import jinja2
+    import markupsafe
 
 TEMPLATES = files("pytest_awsbench.reports") / "templates"
 
@@ -60,6 +61,8 @@ def html_report(
         panels=panels,
         pasts=pasts,
         comparisons=() if overview.incomplete(data) else data["comparisons"],
+        warned=_warned(data),
+        reading=READING,
         items=items,
         filters=_filters(items, data),
         paged=_trusted(paged(items)),
@@ -95,6 +98,16 @@ def _policy(style: str, script: str) -> str:
     )
 
 
+def _warned(data: Mapping[str, Any]) -> list[str]:
+    """Return every warning, of suites first."""
+    of_suites = [
+        f"{name}: {text}"
+        for name, suite in data["suites"].items()
+        for text in suite["warnings"]
+    ]
+    return list(dict.fromkeys([*of_suites, *data["warnings"], *data["notes"]]))
+
+
 def _filters(items: Items, data: Mapping[str, Any]) -> dict[str, list[Any]]:
     """Return what there is to choose from, for each filter."""
     return {
@@ -110,11 +123,11 @@ def _filters(items: Items, data: Mapping[str, Any]) -> dict[str, list[Any]]:
     }
 
 
-def _trusted(text: str) -> Any:
+def _trusted(text: str) -> "markupsafe.Markup":
     """Return a text that needs no escapes: our own, or escaped already."""
-    from markupsafe import Markup
+    import markupsafe
 
-    return Markup(text)  # noqa: S704 - see above
+    return markupsafe.Markup(text)  # noqa: S704 - see above
 
 
 def _environment() -> "jinja2.Environment":
@@ -139,7 +152,7 @@ def _environment() -> "jinja2.Environment":
     return environment
 
 
-def _shown(value: Any) -> Any:
+def _shown(value: object) -> object:
     """Return a value as a page can hold it."""
     if isinstance(value, str) and not hasattr(value, "__html__"):
         return visible(value)

@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
-from typing import Any, Final, Literal
+from typing import Final, Literal
 
 from pytest_awsbench.records import RIGHT
 from pytest_awsbench.reports.units import Document
@@ -21,7 +21,9 @@ LIMITS: Final = (20_000, 8_000, 4_000, 2_000, 1_000, 500, 250)
 BUDGET: Final = 5_000_000
 """Bytes of all texts together that a page holds."""
 SYSTEM: Final = "system"
-_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_-./[]=+,")
+_PLAIN = frozenset(
+    "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789:_-./[]=+,"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,6 @@ class Item:
     played: tuple[Played, ...] = ()
     reason: str = ""
     """Why infrastructure lost it."""
-    near_ties: int = 0
 
     @property
     def command(self) -> str:
@@ -178,7 +179,9 @@ def items_of(data: Document, episodes: Episodes) -> Items:
         name, infra = run["suite"], data.get("infra") or ()
         found += read[name].items(number, run, asked[name], infra)
     found.sort(key=lambda item: ORDER.index(item.kind))
-    shown = {n: tuple(Text(*cut(t, limit)) for t in texts) for n, texts in system.items()}
+    shown = {
+        n: tuple(Text(*cut(t, limit)) for t in texts) for n, texts in system.items()
+    }
     return Items(tuple(found), shown, limit)
 
 
@@ -209,15 +212,26 @@ def completions(answer: Document) -> Sequence[Document]:
     """Return the single completions of an answer; none of episodes."""
     if "episodes" in answer:
         return ()
-    return answer["draws"] if "draws" in answer else (answer,)
+    drawn: Sequence[Document] = answer.get("draws", (answer,))
+    return drawn
 
 
 def _shared(suite: Document) -> tuple[str, ...]:
     """Return system messages that many prompts of a suite begin with."""
     counts = Counter(
-        m["content"] for s in suite["samples"] for m in s["prompt"] if m["role"] == SYSTEM
+        m["content"]
+        for s in suite["samples"]
+        for m in s["prompt"]
+        if m["role"] == SYSTEM
     )
     return tuple(text for text, count in counts.most_common(9) if count > 1)
+
+
+def _compared(answers: Sequence[tuple[int, Text]], played: Sequence[Played]) -> str:
+    """Return what is compared of several answers or trials: the first one's words."""
+    if answers:
+        return answers[0][1].shown
+    return "\n".join(turn.command.shown for one in played[:1] for turn in one.turns)
 
 
 @dataclass(frozen=True, slots=True)
@@ -284,37 +298,31 @@ class _Reading:
         answers = tuple(
             (count, self.text(text)) for text, count in Counter(said).most_common()
         )
-        kinds: set[str] = {flip["kind"] for flip in flips}
+        kinds: set[Kind] = {flip["kind"] for flip in flips}
         kinds.add("right" if outcome in RIGHT else "wrong")
-        kind: Any = min(kinds, key=ORDER.index)
-        wrong = outcome not in RIGHT and answers
+        played = tuple(
+            self._played(row)
+            for row in self.episodes.get((run["model"]["name"], sample), ())
+            if "episodes" in result["completion"]
+        )
+        new = _compared(answers, played)
+        differs = outcome not in RIGHT and bool(answers)
         return Item(
             node_id=visible(f"{run['node_prefix']}::{sample}"),
             run=number,
             sample=sample,
-            kind=kind,
+            kind=min(kinds, key=ORDER.index),
             outcome=visible(outcome),
             asked=asked,
             answers=answers,
-            pieces=tuple(differences(asked.target.shown, answers[0][1].shown))
-            if wrong
-            else (),
-            changes=tuple(self._changed(flip, answers) for flip in flips),
-            played=tuple(
-                self._played(row)
-                for row in self.episodes.get((run["model"]["name"], sample), ())
-            )
-            if "episodes" in result["completion"]
-            else (),
-            near_ties=sum(c.get("near_ties") or 0 for c in completions(result["completion"])),
+            pieces=differences(asked.target.shown, new) if differs else (),
+            changes=tuple(self._changed(flip, new) for flip in flips),
+            played=played,
         )
 
-    def _changed(
-        self, flip: Document, answers: Sequence[tuple[int, Text]]
-    ) -> Changed:
-        """Return one change of an item."""
+    def _changed(self, flip: Document, new: str) -> Changed:
+        """Return one change of an item, which answered `new`."""
         old = None if flip["old_answer"] is None else self.text(flip["old_answer"])
-        pieces = differences(old.shown, answers[0][1].shown) if old and answers else ()
         return Changed(
             kind=flip["kind"],
             against=flip["against"],
@@ -323,7 +331,7 @@ class _Reading:
             why=flip["why"],
             old=old,
             old_from=flip["old_answer_from"] or "",
-            pieces=tuple(pieces),
+            pieces=differences(old.shown, new) if old is not None else (),
         )
 
     def _played(self, row: Document) -> Played:

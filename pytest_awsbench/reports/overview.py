@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pytest_awsbench.reports.units import Document, difference, seconds, span, value
+from pytest_awsbench.reports.units import Document, difference, seconds, value
 
 
 Tone = Literal["bad", "good", "unsure", "plain"]
@@ -54,7 +54,9 @@ def headline(data: Document) -> Headline:
         return Headline("bad", "failed", _reds(red, len(verdicts)))
     if data.get("infra") or any(run["lost"] for run in data["runs"]):
         lost = len(data.get("infra") or ()) or sum(len(r["lost"]) for r in data["runs"])
-        return Headline("unsure", "incomplete", f"{_items(lost)} lost to infrastructure")
+        return Headline(
+            "unsure", "incomplete", f"{_items(lost)} lost to infrastructure"
+        )
     told = [v for v in verdicts if v["status"] != "SKIPPED"]
     if not told:
         return Headline("plain", "not judged", _unjudged(verdicts))
@@ -104,7 +106,9 @@ def run_facts(run: Document, suite: Document) -> Iterator[Fact]:
     card, data = run["model"], suite["data"]
     details = card.get("details") or {}
     yield Fact("Model", f"{card['name']} = {card['description']} ({card['backend']})")
-    yield Fact("Weights", f"{card['digest']}, template {card['template_digest'] or '-'}")
+    yield Fact(
+        "Weights", f"{card['digest']}, template {card['template_digest'] or '-'}"
+    )
     yield Fact("Adapter", str(details.get("adapter") or "none"))
     subset = f", {data['subset']}" if data["subset"] else ""
     yield Fact(
@@ -152,9 +156,7 @@ def _items(count: int) -> str:
 def _so_far(data: Document) -> str:
     """Return how far a run came that did not end."""
     done = sum(len(run["results"]) for run in data["runs"])
-    total = sum(
-        data["suites"][run["suite"]]["data"]["samples"] for run in data["runs"]
-    )
+    total = sum(data["suites"][run["suite"]]["data"]["samples"] for run in data["runs"])
     return (
         f"The run did not end: {done:,} of {_items(total)} answered. Nothing is judged."
     )
@@ -162,15 +164,21 @@ def _so_far(data: Document) -> str:
 
 def _reds(red: Sequence[Document], total: int) -> str:
     """Return what is red, the first ones by name."""
-    named = "; ".join(map(_short, red[:NAMED]))
-    more = f"; and {len(red) - NAMED} more" if len(red) > NAMED else ""
-    return f"{len(red)} of {_gates(total)} failed: {named}{more}"
+    models = list(dict.fromkeys(map(_model, red)))
+    alone = f" for {models[0]}" if len(models) == 1 and models[0] else ""
+    named = ", ".join(_short(verdict, named=not alone) for verdict in red[:NAMED])
+    more = f" and {len(red) - NAMED} more" if len(red) > NAMED else ""
+    return f"{len(red)} of {_gates(total)} failed{alone}: {named}{more}"
 
 
-def _short(verdict: Document) -> str:
+def _model(verdict: Document) -> str:
+    """Return whose verdict it is, by its node id."""
+    return "".join(verdict["node_id"].split("::")[1:2])
+
+
+def _short(verdict: Document, *, named: bool) -> str:
     """Return one verdict in a few words."""
-    model = verdict.get("node_id", "").split("::")[1:2]
-    head = f"{verdict['metric']} of {model[0]}" if model else verdict["metric"]
+    head = verdict["metric"] + (f" of {_model(verdict)}" if named else "")
     if verdict["threshold_missed"] and verdict["status"] != "REGRESSED":
         return f"{head} missed its threshold ({verdict['threshold_missed']})"
     if verdict["change"] is None:
@@ -220,25 +228,20 @@ def _moved(verdict: Document) -> str:
 
 def _meaning(verdict: Document) -> str:
     """Return what a change means."""
-    margin = difference(verdict["margin"], verdict["unit"], "")
-    lower = verdict["direction"] == "lower"
-    return {
+    known = verdict["margin"] is not None
+    worse = "rise" if verdict["direction"] == "lower" else "drop"
+    drop = f"A {worse} of {difference(verdict['margin'], verdict['unit'], '')}"
+    noise = f"{drop} is ruled out." if known else "Chance explains it."
+    open_ = f"{drop} cannot be ruled out." if known else "Too few items to tell."
+    words = {
+        "PASS": noise,
+        "FAIL": f"{drop} is not ruled out: the guard fails.",
         "REGRESSED": "That is more than chance does to an unchanged model.",
         "IMPROVED": "That is better than chance makes an unchanged model.",
-        "WITHIN_NOISE": (
-            f"A {'rise' if lower else 'drop'} of {margin} is ruled out."
-            if verdict["margin"] is not None
-            else "Chance explains it."
-        ),
-        "INCONCLUSIVE": (
-            "These items cannot tell whether it got worse"
-            + (f" by {margin}." if verdict["margin"] is not None else ".")
-        ),
+        "WITHIN_NOISE": noise,
+        "INCONCLUSIVE": open_,
         "NOT_REGRESSED": "The run stopped early: no regression was seen.",
         "INVALID": "The two sides cannot be compared.",
-    }.get(verdict["status"], "")
-
-
-def interval(verdict: Document) -> str:
-    """Return the 90 % interval of a change."""
-    return span(verdict["low"], verdict["high"], verdict["unit"], "+")
+    }
+    invalid = verdict["status"] == "INVALID"
+    return words.get((not invalid and verdict["guard"]) or verdict["status"], "")

@@ -66,6 +66,6 @@ def _played(episode: Played) -> list[Any]:
     return [episode.achieved, episode.reward, episode.progress, episode.cap, turns]
 
 
-def _text(text: Text) -> Any:
+def _text(text: Text) -> str | list[str | int]:
     """Return a text."""
     return [text.shown, text.missing] if text.missing else text.shown

@@ -132,7 +132,7 @@ def _gate(pictures: Pictures, verdict: Document) -> GatePanel:
     picture = None
     if verdict["change"] is not None:
         svg = gate_picture(pictures, verdict)
-        picture = Picture(svg, "", READING["gate"])
+        picture = Picture(svg, "")
     return GatePanel(verdict, tone(verdict), in_words(verdict), picture)
 
 
@@ -190,23 +190,19 @@ def _distributions(
     rate = run.get("throughput")
     if rate and len(rate["timeline"]) > 1:
         svg = throughput_picture(pictures, "Throughput over time", rate["timeline"])
-        yield Picture(svg, f"Throughput: {_rate(rate)}")
+        yield Picture(svg, "Throughput over time", _rate(rate))
     if run.get("curves"):
         svg = curve_picture(pictures, "Completion by step", run["curves"])
         yield Picture(svg, "Completion by step", "Line: share. Area: 90 % band.")
-    ids = {result["sample_id"] for result in run["results"]}
+    ids = {r["sample_id"] for r in run["results"] if "episodes" in r["completion"]}
     played = [
-        row for (by, item), rows in episodes.items() for row in rows
-        if by == model and item in ids and "episodes" in _kind(run)
-    ]  # fmt: skip
+        row
+        for (by, item), rows in episodes.items()
+        for row in rows
+        if by == model and item in ids
+    ]
     if played:
         yield from _of_episodes(pictures, played)
-
-
-def _kind(run: Document) -> Document:
-    """Return what the first answer of a run holds."""
-    first: Document = run["results"][0]["completion"]
-    return first
 
 
 def _rate(rate: Document) -> str:
@@ -216,7 +212,7 @@ def _rate(rate: Document) -> str:
         parts.append(f"{rate['items_per_s']:.1f} items/s")
     if rate.get("tokens_per_s"):
         parts.append(f"{rate['tokens_per_s']:.0f} tokens/s")
-    return ", ".join(parts)
+    return f"{', '.join(parts)}."
 
 
 def _of_answers(pictures: Pictures, run: Document) -> Iterator[Picture]:
@@ -232,12 +228,10 @@ def _of_answers(pictures: Pictures, run: Document) -> Iterator[Picture]:
     ):
         if values:
             svg = histogram_picture(pictures, caption, unit, {"": values})
-            yield Picture(svg, f"{caption}: {_summary(values, unit)}")
+            yield Picture(svg, caption, _summary(values, unit))
 
 
-def _of_episodes(
-    pictures: Pictures, played: Sequence[Document]
-) -> Iterator[Picture]:
+def _of_episodes(pictures: Pictures, played: Sequence[Document]) -> Iterator[Picture]:
     """Yield the distributions of episodes."""
     rewards: dict[str, list[float]] = defaultdict(list)
     for row in played:
@@ -247,22 +241,28 @@ def _of_episodes(
         pictures, "Reward against completion", "reward", dict(sorted(rewards.items()))
     )
     yield Picture(svg, "Reward against completion")
-    times = [sum((t["model_s"] or 0) + (t["env_s"] or 0) for t in row["turns"]) for row in played]
+    times = [
+        sum((turn["model_s"] or 0.0) + (turn["env_s"] or 0.0) for turn in row["turns"])
+        for row in played
+    ]
     lengths = [float(len(row["turns"])) for row in played]
     for caption, unit, values in (
         ("Time of episodes", "seconds", times),
         ("Length of episodes", "steps", lengths),
     ):
         svg = histogram_picture(pictures, caption, unit, {"": values})
-        yield Picture(svg, f"{caption}: {_summary(values, unit)}")
+        yield Picture(svg, caption, _summary(values, unit))
 
 
 def _summary(values: Sequence[float], unit: str) -> str:
     """Return median, 95th percentile and maximum."""
     import numpy as np
 
-    median, high, most = np.quantile(values, [0.5, 0.95, 1.0])
-    return f"median {median:,.3g}, 95 % below {high:,.3g}, at most {most:,.3g} {unit}"
+    median, high, most = (
+        f"{number:,.0f}" if number >= 100 else f"{number:.3g}"  # noqa: PLR2004
+        for number in np.quantile(values, [0.5, 0.95, 1.0])
+    )
+    return f"Median {median}, 95 % up to {high}, at most {most} {unit}."
 
 
 def histories(

@@ -6,14 +6,13 @@ Each is 340 pixels wide, as a phone shows it, and says nothing by colour alone.
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from pytest_awsbench.reports.svg import (
     ACCENT,
     BAD,
     GOOD,
     INK,
-    LINE,
     MUTED,
     SHADE,
     STYLE,
@@ -30,6 +29,9 @@ if TYPE_CHECKING:
 WIDTH = 340
 """Pixels."""
 BINS = 24
+USUAL = 0.98
+FAR = 3.0
+"""Values so many times the quantile `USUAL` are counted beside the picture."""
 NAME = 22
 """Characters of a name beside an axis."""
 Draw = Callable[["Axes"], None]
@@ -84,6 +86,7 @@ def _gate(axes: "Axes", verdict: Document) -> None:
     axes.set_xlim(min(ends) - room, max(ends) + room)
     axes.set_ylim(-1, 1)
     axes.set_yticks([])
+    axes.locator_params(axis="x", nbins=6)
     axes.spines["left"].set_visible(False)
     unit = "" if verdict["unit"] == "number" else ", percentage points"
     axes.set_xlabel(f"change{unit}")
@@ -92,11 +95,13 @@ def _gate(axes: "Axes", verdict: Document) -> None:
 def _limits(axes: "Axes", verdict: Document, scale: float) -> list[float]:
     """Paint what the change is held against, and return where that stands."""
     worse = 1 if verdict["direction"] == "lower" else -1
-    allowed = worse * scale * (verdict["max_drop"] or 0.0)
+    guard = verdict["guard"] is not None and verdict["margin"] is not None
+    drop = verdict["margin"] if guard else verdict["max_drop"]
+    allowed = worse * scale * drop
     axes.axvline(0, color=INK, lw=1)
     if allowed:
         axes.axvline(allowed, color=BAD, lw=1.5, ls=(0, (5, 2)))
-    if verdict["noise_floor"] is None:
+    if verdict["noise_floor"] is None or guard:
         return [allowed]
     floor = allowed + worse * scale * verdict["noise_floor"]
     axes.axvspan(min(allowed, floor), max(allowed, floor), color=SHADE, lw=0)
@@ -108,7 +113,9 @@ def _tone(verdict: Document) -> str:
     """Return the colour of a verdict."""
     if verdict["red"]:
         return BAD
-    return {"IMPROVED": GOOD, "INCONCLUSIVE": UNSURE}.get(verdict["status"], ACCENT)
+    if verdict["word"].endswith("INCONCLUSIVE"):
+        return UNSURE
+    return GOOD if verdict["status"] == "IMPROVED" else ACCENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,7 +174,12 @@ def _histogram(axes: "Axes", unit: str, values: Mapping[str, Sequence[float]]) -
     import numpy as np
 
     everything = np.concatenate([np.asarray(v, dtype=float) for v in values.values()])
-    edges = np.histogram_bin_edges(everything, bins=BINS)
+    # One answer of a megabyte must not squeeze all others into one bar.
+    usual = float(np.quantile(everything, USUAL))
+    beyond = int((everything > usual).sum()) if everything.max() > FAR * usual else 0
+    edges = np.histogram_bin_edges(
+        everything[everything <= usual] if beyond else everything, bins=BINS
+    )
     looks = ((ACCENT, "-"), (BAD, (0, (4, 2))), (GOOD, (0, (1, 1))))
     for (name, numbers), (colour, dashes) in zip(values.items(), looks, strict=False):
         counts, _ = np.histogram(numbers, bins=edges)
@@ -176,8 +188,8 @@ def _histogram(axes: "Axes", unit: str, values: Mapping[str, Sequence[float]]) -
         else:
             axes.stairs(counts, edges, color=colour, ls=dashes, lw=2, label=name)
     if len(values) > 1:
-        axes.legend(frameon=False, fontsize=10, labelcolor=MUTED)
-    axes.set_xlabel(unit)
+        axes.legend(frameon=False, fontsize=11, labelcolor=MUTED)
+    axes.set_xlabel(f"{unit}; {beyond} beyond" if beyond else unit)
     axes.set_ylabel("count")
     axes.grid(axis="y", lw=0.5)
     axes.locator_params(axis="y", nbins=4, integer=True)
@@ -192,15 +204,14 @@ def throughput_picture(
         axes.step(*zip(*timeline, strict=True), where="post", color=ACCENT, lw=2)
         axes.set_xlabel("seconds since the start")
         axes.set_ylabel("items done")
+        axes.set_xlim(left=0)
         axes.set_ylim(bottom=0)
         axes.grid(lw=0.5)
 
     return pictures.draw(title, 150, paint)
 
 
-def curve_picture(
-    pictures: Pictures, title: str, points: Sequence[Document]
-) -> str:
+def curve_picture(pictures: Pictures, title: str, points: Sequence[Document]) -> str:
     """Draw the share of episodes that were complete after so many steps."""
 
     def paint(axes: "Axes") -> None:
@@ -254,7 +265,7 @@ def history_picture(
 READING = {
     "gate": (
         "Dot: the change. Bar: its 90 % interval. Solid line: no change. Shaded: the"
-        " noise floor. Long dashes: the drop that is allowed."
+        " noise floor. Long dashes: the drop that is allowed; of a guard, its margin."
     ),
     "dots": "Dot: this run, with its 95 % interval. Ring: the baseline.",
     "history": (

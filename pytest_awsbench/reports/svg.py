@@ -7,8 +7,9 @@ page's own font.
 
 import io
 import re
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 from pytest_awsbench.reports.visible import visible
 
@@ -35,11 +36,11 @@ STYLE = {
     # Names of models and tiers may hold dollar signs.
     "text.parse_math": False,
     "axes.unicode_minus": False,
-    "font.size": 10,
+    "font.size": 11,
     "text.color": INK,
     "axes.edgecolor": LINE,
     "axes.labelcolor": MUTED,
-    "axes.labelsize": 10,
+    "axes.labelsize": 11,
     "axes.linewidth": 1,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -49,8 +50,8 @@ STYLE = {
     "ytick.color": LINE,
     "xtick.labelcolor": MUTED,
     "ytick.labelcolor": MUTED,
-    "xtick.labelsize": 10,
-    "ytick.labelsize": 10,
+    "xtick.labelsize": 11,
+    "ytick.labelsize": 11,
     "figure.dpi": 72,
     "figure.constrained_layout.use": True,
     "figure.constrained_layout.h_pad": 0.02,
@@ -86,7 +87,7 @@ def inline(figure: "Figure", key: str, title: str) -> str:
 
 def _page_ready(text: str, key: str, title: str) -> str:
     """Return a written SVG as an element of a page."""
-    root = ElementTree.fromstring(visible(text))  # noqa: S314 - matplotlib's own
+    root = ET.fromstring(visible(text))  # noqa: S314 - matplotlib's own
     for parent in list(root.iter()):
         for child in list(parent):
             if child.tag in {f"{SPACE}metadata", f"{SPACE}style"}:
@@ -100,28 +101,33 @@ def _page_ready(text: str, key: str, title: str) -> str:
         "width": width, "height": height,
     })  # fmt: skip
     root.attrib.pop("version", None)
-    ElementTree.register_namespace("", SPACE[1:-1])
-    return ElementTree.tostring(root, encoding="unicode")
+    ET.register_namespace("", SPACE[1:-1])
+    return ET.tostring(root, encoding="unicode")
 
 
-def _plain(element: ElementTree.Element, key: str, wanted: set[str]) -> None:
+def _plain(element: ET.Element, key: str, wanted: set[str]) -> None:
     """Turn one element's style into attributes, and its ids into the page's own."""
-    for declaration in element.attrib.pop("style", "").split(";"):
-        name, _, value = (part.strip() for part in declaration.partition(":"))
-        if name == "font":
-            size = _SIZE.search(value)
-            name, value = "font-size", size[0] if size else ""
-        if name in _KEPT and value:
-            element.set(name, COLOURS.get(value, value))
+    for name, value in _declared(element.attrib.pop("style", "")):
+        element.set(name, value)
     for name in ("fill", "stroke"):
         if element.get(name) in COLOURS:
             element.set(name, COLOURS[element.attrib[name]])
-    if element.get("id") not in wanted:
-        element.attrib.pop("id", None)
-    else:
-        element.set("id", f"{key}-{element.attrib['id']}")
+    own = element.attrib.pop("id", "")
+    if own in wanted:
+        element.set("id", f"{key}-{own}")
     if LINK in element.attrib:
         element.set("href", element.attrib.pop(LINK).replace("#", f"#{key}-"))
     if "clip-path" in element.attrib:
         clip = element.attrib["clip-path"].replace("#", f"#{key}-")
         element.set("clip-path", clip)
+
+
+def _declared(style: str) -> Iterator[tuple[str, str]]:
+    """Yield the declarations of a style that attributes can hold."""
+    for declaration in style.split(";"):
+        name, _, value = (part.strip() for part in declaration.partition(":"))
+        if name == "font":
+            size = _SIZE.search(value)
+            name, value = "font-size", size[0] if size else ""
+        if name in _KEPT and value:
+            yield name, value

@@ -19,7 +19,7 @@ class Piece(NamedTuple):
     text: str
 
 
-def differences(old: str, new: str) -> list[Piece]:
+def differences(old: str, new: str) -> tuple[Piece, ...]:
     """Return two texts as one, with what is gone and what is new.
 
     White space belongs to the word behind it; only words are compared.
@@ -27,7 +27,7 @@ def differences(old: str, new: str) -> list[Piece]:
     >>> [tuple(piece) for piece in differences("aws s3 ls", "aws s3api ls")]
     [('same', 'aws '), ('gone', 's3 '), ('new', 's3api '), ('same', 'ls')]
     """
-    return list(_pieces(_words(old), _words(new)))
+    return tuple(_pieces(_words(old), _words(new)))
 
 
 def _words(text: str) -> list[str]:

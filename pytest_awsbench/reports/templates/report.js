@@ -25,7 +25,7 @@
     return parts;
   };
   const row = (name, ...body) =>
-    make("div", { className: "row" }, make("h4", {}, name), make("div", {}, ...body));
+    make("div", { className: "row" }, make("p", { className: "what" }, name), make("div", {}, ...body));
 
   const turnNode = ([command, output, error, reward, progress, success]) => {
     const node = make("li", { className: success ? "ok" : "failed" });
@@ -43,7 +43,7 @@
     const trial = all.length > 1 ? `Trial ${index + 1} of ${all.length}: ` : "";
     const how = achieved ? "complete" : "incomplete";
     return [
-      make("h4", {}, `${trial}${how} after ${turns.length} of at most ${cap} turns, reward ${reward.toFixed(2)}, progress ${progress.toFixed(2)}`),
+      make("p", { className: "trial" }, `${trial}${how} after ${turns.length} of at most ${cap} turns, reward ${reward.toFixed(2)}, progress ${progress.toFixed(2)}`),
       make("ol", { className: "timeline" }, ...turns.map(turnNode)),
     ];
   };
