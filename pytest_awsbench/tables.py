@@ -85,13 +85,13 @@ def _heads(account: Account) -> list[str]:
 def _rows(account: Account, figures: Figures) -> Iterator[list[str]]:
     """Yield a row per gate, then per metric that no gate judges, for orientation."""
     for verdict in account.verdicts:
-        yield _row(verdict, gated=True)
+        yield verdict_cells(verdict, gated=True)
     for verdict in figures.ungated:
-        yield _row(verdict, gated=False)
+        yield verdict_cells(verdict, gated=False)
 
 
-def _row(verdict: Verdict, *, gated: bool) -> list[str]:
-    """Return one verdict as cells."""
+def verdict_cells(verdict: Verdict, *, gated: bool) -> list[str]:
+    """Return one verdict as the cells below `HEADS` and the model's name."""
     shown = number if verdict.unit == "number" else percent
     cells = [_label(verdict), shown(verdict.new)]
     if verdict.old is None or verdict.change is None:

@@ -18,7 +18,7 @@ LAYERS = """
     power
     plugin
     starting
-    distribute summary
+    distribute summary reporting
     recording running
     writing remarks
     fixtures
@@ -59,7 +59,7 @@ LAYERS = """
 """
 
 #: Folders whose modules may import each other freely.
-FOLDERS = ("demo", "scoring", "stats", "models", "suites", "envs")
+FOLDERS = ("demo", "scoring", "stats", "models", "suites", "envs", "reports")
 SHELL = {
     "power",
     "plugin",
@@ -67,6 +67,7 @@ SHELL = {
     "distribute",
     "summary",
     "recording",
+    "reporting",
     "writing",
     "remarks",
     "running",

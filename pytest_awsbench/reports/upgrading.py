@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import fields
 from typing import Any
 
 from pytest_awsbench.gates import Group, Verdict
@@ -89,14 +90,19 @@ def _run(run: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def verdict_of(stored: Mapping[str, Any]) -> Verdict:
+    """Return a stored verdict as the value that it was."""
+    known = {field.name for field in fields(Verdict)}
+    return Verdict(**{
+        **{key: value for key, value in stored.items() if key in known},
+        "status": Status(stored["status"]),
+        "groups": tuple(Group(**group) for group in stored.get("groups", ())),
+    })
+
+
 def _verdict(stored: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     """Return a stored verdict with the words that it would be shown with."""
-    given = {k: v for k, v in stored.items() if k not in {"changed", "red"}}
-    verdict = Verdict(**{
-        **given,
-        "status": Status(stored["status"]),
-        "groups": tuple(Group(**group) for group in stored["groups"]),
-    })
+    document = verdict_document(verdict_of(stored), prefix)
     # What was read from JSON has lists.
-    plain: dict[str, Any] = json.loads(json.dumps(verdict_document(verdict, prefix)))
+    plain: dict[str, Any] = json.loads(json.dumps(document))
     return plain
