@@ -1,10 +1,11 @@
 """What a report says first: the verdict in one sentence, and what was measured."""
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from pytest_awsbench.reports.headline import gates_of, red_gates
 from pytest_awsbench.reports.units import Document, difference, seconds, value
 
 
@@ -49,14 +50,16 @@ def headline(data: Document) -> Headline:
     if incomplete(data):
         return Headline("unsure", "incomplete", _so_far(data))
     verdicts = judged(data)
-    red = [verdict for verdict in verdicts if verdict["red"]]
+    red = dict(red_gates(data))
     if red:
-        return Headline("bad", "failed", _reds(red, len(verdicts)))
+        return Headline("bad", "failed", _reds(red, verdicts, len(list(gates_of(data)))))
     if data.get("infra") or any(run["lost"] for run in data["runs"]):
         lost = len(data.get("infra") or ()) or sum(len(r["lost"]) for r in data["runs"])
         return Headline(
             "unsure", "incomplete", f"{_items(lost)} lost to infrastructure"
         )
+    if any(run["accepted"] for run in data["runs"]):
+        return Headline("good", "accepted", "Accepted as the baseline")
     told = [v for v in verdicts if v["status"] != "SKIPPED"]
     if not told:
         return Headline("plain", "not judged", _unjudged(verdicts))
@@ -162,13 +165,26 @@ def _so_far(data: Document) -> str:
     )
 
 
-def _reds(red: Sequence[Document], total: int) -> str:
-    """Return what is red, the first ones by name."""
-    models = list(dict.fromkeys(map(_model, red)))
-    alone = f" for {models[0]}" if len(models) == 1 and models[0] else ""
-    named = ", ".join(_short(verdict, named=not alone) for verdict in red[:NAMED])
+def _reds(red: Mapping[str, str], verdicts: Sequence[Document], total: int) -> str:
+    """Return which gates are red, the first ones by name.
+
+    Args:
+        red: node id → reason.
+        verdicts: of all gates that were judged.
+        total: gates of the run.
+
+    """
+    models = {node_id.split("::")[1] for node_id in red}
+    alone = f" for {models.pop()}" if len(models) == 1 else ""
+    known = {verdict["node_id"]: verdict for verdict in verdicts}
+    named = ", ".join(
+        _short(known[node_id], named=not alone)
+        if node_id in known
+        else f"{node_id.split('::')[-1]} ({reason})"
+        for node_id, reason in list(red.items())[:NAMED]
+    )
     more = f" and {len(red) - NAMED} more" if len(red) > NAMED else ""
-    return f"{len(red)} of {_gates(total)} failed{alone}: {named}{more}"
+    return f"{len(red)} of {_gates(max(total, len(red)))} failed{alone}: {named}{more}"
 
 
 def _model(verdict: Document) -> str:
