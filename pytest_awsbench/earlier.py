@@ -1,36 +1,137 @@
-"""The runs that are kept: which one holds the answers behind a baseline."""
+"""The sides of a comparison: this run, another model of it, or a baseline.
+
+A baseline holds outcomes, never answers: these come from the kept run behind it.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from pytest_awsbench.baselines import Baseline
-from pytest_awsbench.flips import OldAnswers
+from pytest_awsbench.episodes import Play
+from pytest_awsbench.flips import Asked, NewSide, OldSide
+from pytest_awsbench.ledger import Account
+from pytest_awsbench.records import Answer, Completion
 from pytest_awsbench.stores import EPISODES_FILE, RUN_FILE
 
 
-def old_answers(out: Path, baseline: Baseline, own: str) -> OldAnswers | None:
-    """Return the answers of the kept run that a baseline comes from, or of its like.
+def new_side(account: Account, versions: Mapping[str, str]) -> NewSide:
+    """Return what an account showed.
 
-    The very run that was stored, by its date; else the newest run of the same weights
-    on the same data with the same decoding; else None.
+    Args:
+        account: of this run.
+        versions: library → version.
+
+    """
+    found = account.results.items()
+    return NewSide(
+        asked=_asked(account, versions),
+        outcomes={i: result.outcome for i, result in found},
+        near_ties={
+            i: result.completion.near_ties
+            for i, result in found
+            if isinstance(result.completion, Completion)
+        },
+    )
+
+
+def side_of_account(account: Account, versions: Mapping[str, str]) -> OldSide:
+    """Return another model of the same run."""
+    found = account.results.items()
+    return OldSide(
+        asked=_asked(account, versions),
+        outcomes={i: result.outcome for i, result in found},
+        answers={i: (r.outcome, _text(r.completion)) for i, r in found},
+        source="this run",
+    )
+
+
+def side_of_baseline(
+    out: Path, baseline: Baseline, own: str, backend: str = ""
+) -> OldSide:
+    """Return a baseline, with the answers of the kept run that it comes from.
+
+    That is the very run that was stored, by its date; else the newest run of the same
+    weights on the same data with the same decoding; else none.
 
     Args:
         out: the output folder.
         baseline: what a run is compared with.
         own: the folder's name of the run that is compared.
+        backend: of its model.
 
     """
+    kept = _kept(out, baseline, own)
+    folder, run = kept or (None, {})
+    return OldSide(
+        asked=Asked(
+            digest=str(baseline.model["weights"]),
+            template=str(baseline.model["template"]),
+            decoding=baseline.decoding,
+            versions=baseline.versions,
+            backend=backend,
+            chunk_size=run.get("chunk_size"),
+        ),
+        outcomes={i: item.outcome for i, item in baseline.items.items()},
+        answers=stored_answers(folder, run) if folder else {},
+        source=folder.name if folder else None,
+    )
+
+
+def stored_answers(folder: Path, run: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """Return outcome and text of every item of a kept run.
+
+    Args:
+        folder: of the run.
+        run: one model on one suite, as run.json holds it.
+
+    """
+    played = _commands(folder, run["model"]["name"])
+    return {
+        row["sample_id"]: (
+            row["outcome"],
+            played.get(row["sample_id"]) or _stored(row["completion"]),
+        )
+        for row in run["results"]
+    }
+
+
+def _asked(account: Account, versions: Mapping[str, str]) -> Asked:
+    """Return who answers in this run, and how."""
+    card = account.model
+    return Asked(
+        digest=card.digest,
+        template=card.template_digest,
+        decoding=asdict(account.decoding),
+        versions=versions,
+        backend=card.backend,
+        chunk_size=account.chunk_size,
+        files=card.details if card.details.get("path") else {},
+    )
+
+
+def _text(answer: Answer) -> str:
+    """Return an answer as text: of several the first, of episodes its commands."""
+    if isinstance(answer, Play):
+        return "\n".join(turn.command for turn in answer.episodes[0].turns)
+    return answer.text
+
+
+def _kept(
+    out: Path, baseline: Baseline, own: str
+) -> tuple[Path, Mapping[str, Any]] | None:
+    """Return the run behind a baseline: its folder, and the model on the suite."""
     newest = None
     for path in sorted(out.glob(f"*/{RUN_FILE}"), reverse=True):
         if path.parent.name == own:
             continue
         for date, run in _runs(path, baseline):
             if date == baseline.date:
-                return _answers(path.parent, run)
+                return path.parent, run
             newest = newest or (path.parent, run)
-    return _answers(*newest) if newest else None
+    return newest
 
 
 def _runs(path: Path, baseline: Baseline) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -51,25 +152,7 @@ def _runs(path: Path, baseline: Baseline) -> Iterator[tuple[str, Mapping[str, An
         return  # a run of another version, or a torn one, says nothing here
 
 
-def _answers(folder: Path, run: Mapping[str, Any]) -> OldAnswers:
-    """Return what a kept run answered."""
-    played = _commands(folder, run["model"]["name"])
-    return OldAnswers(
-        run=folder.name,
-        answers={
-            row["sample_id"]: (
-                row["outcome"],
-                played[row["sample_id"]]
-                if row["sample_id"] in played
-                else _text(row["completion"]),
-            )
-            for row in run["results"]
-        },
-        chunk_size=run.get("chunk_size"),
-    )
-
-
-def _text(completion: Mapping[str, Any]) -> str:
+def _stored(completion: Mapping[str, Any]) -> str:
     """Return the text of a stored answer: of several the first, of episodes none."""
     first = completion["draws"][0] if "draws" in completion else completion
     return str(first.get("text", ""))

@@ -66,4 +66,4 @@ class Reporter:
         if options.settings.report:
             found = write_reports(document, history)
             self._written = found.paths
-            self._problems += found.problems
+            self._problems += [*found.problems, *filter(None, [found.missing])]

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from pytest_awsbench.earlier import old_answers
+from pytest_awsbench.earlier import new_side, side_of_account, side_of_baseline
 from pytest_awsbench.figures import Figures, SideBySide
-from pytest_awsbench.flips import Flip, flips_of
+from pytest_awsbench.flips import Flip, OldSide, flips_of
 from pytest_awsbench.hardware import hardware
-from pytest_awsbench.ledger import Account
+from pytest_awsbench.ledger import Account, this_run
 from pytest_awsbench.pacing import Pace
 from pytest_awsbench.records import Completion, Draws, Result
 from pytest_awsbench.remarks import claim_lines, gate_warnings
@@ -25,7 +25,13 @@ from pytest_awsbench.runfile import (
     run_document,
 )
 from pytest_awsbench.session import BenchSession, library_versions
-from pytest_awsbench.stores import new_folder, prune, write_episodes, write_run
+from pytest_awsbench.stores import (
+    find_baseline,
+    new_folder,
+    prune,
+    write_episodes,
+    write_run,
+)
 
 
 CUT_SHORT = {pytest.ExitCode.INTERRUPTED, pytest.ExitCode.INTERNAL_ERROR}
@@ -148,20 +154,30 @@ class RunWriter:
 
     def _flips(self, account: Account) -> list[Flip]:
         """Return the items of an account that changed, with their old answers."""
+        versions = library_versions()
+        labels = {v.against for v in account.verdicts if v.regressed or v.fixed}
+        olds = {label: self._side(account, label, versions) for label in labels}
+        known = {label: side for label, side in olds.items() if side is not None}
+        return list(flips_of(account.verdicts, new_side(account, versions), known))
+
+    def _side(
+        self, account: Account, label: str, versions: Mapping[str, str]
+    ) -> OldSide | None:
+        """Return what a verdict's label stands for."""
         assert self.folder is not None  # noqa: S101 - begun
+        options, suite = self._bench.options, account.suite
+        name = label.partition(", ")[0]
+        other = self._bench.accounts.get((name, suite.name))
+        if other is not None and label == this_run(name):
+            return side_of_account(other, versions)
         baseline = account.baseline
-        changed = any(v.regressed or v.fixed for v in account.verdicts)
-        old = (
-            old_answers(self._bench.options.out, baseline, self.folder.name)
-            if changed and baseline is not None
-            else None
-        )
-        others = {
-            name: other
-            for (name, suite), other in self._bench.accounts.items()
-            if suite == account.suite.name and other is not account
-        }
-        return list(flips_of(account, others, old, library_versions()))
+        if label:
+            spec = options.known.get(name)
+            baseline, _ = find_baseline(options.baselines, name, spec, suite)
+        if baseline is None:
+            return None
+        backend = account.model.backend
+        return side_of_baseline(options.out, baseline, self.folder.name, backend)
 
     def _story(self) -> Story:
         """Return what is known of the run so far."""

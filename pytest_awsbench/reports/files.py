@@ -7,6 +7,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from pytest_awsbench.errors import ReportError
 from pytest_awsbench.reports.markdown import markdown_report
 from pytest_awsbench.reports.reading import RunDocument
 
@@ -23,7 +24,9 @@ class Written:
 
     paths: tuple[Path, ...]
     problems: tuple[str, ...]
-    """Each says what is missing, and what to do."""
+    """What could not be written, why, and what to do."""
+    missing: str = ""
+    """What is not installed, and how to get it."""
 
 
 def write_reports(
@@ -34,16 +37,11 @@ def write_reports(
     What cannot be written is a problem that is told, never an error: a report says
     nothing of a model that run.json does not.
     """
-    paths, problems = [], []
+    paths, problems, missing = [], [], missing_extra()
     reports: dict[str, Callable[[], str]] = {
         MARKDOWN: lambda: markdown_report(document)
     }
-    if lacking := [name for name in NEEDS if find_spec(name) is None]:
-        problems.append(
-            f"no {HTML}: it needs {' and '.join(lacking)}:"
-            ' pip install "pytest-awsbench[report]"'
-        )
-    else:
+    if not missing:
         reports[HTML] = lambda: html_report(document, history)
     for name, make in reports.items():
         path = document.folder / name
@@ -52,7 +50,34 @@ def write_reports(
             paths.append(path)
         else:
             problems.append(f"{problem}; `awsbench report {path.parent}` tries again")
-    return Written(tuple(paths), tuple(problems))
+    return Written(tuple(paths), tuple(problems), missing)
+
+
+def missing_extra() -> str:
+    """Say what the page needs that is not installed; empty if nothing is."""
+    lacking = [name for name in NEEDS if find_spec(name) is None]
+    if not lacking:
+        return ""
+    return (
+        f"no {HTML}: it needs {' and '.join(lacking)}:"
+        ' pip install "pytest-awsbench[report]"'
+    )
+
+
+def write_page(
+    path: Path, document: RunDocument, history: Sequence[Mapping[str, Any]] = ()
+) -> None:
+    """Write a page where it was asked for.
+
+    Raises:
+        ReportError: if it cannot be made or written.
+
+    """
+    if missing := missing_extra():
+        raise ReportError(missing)
+    problem = _write(path, lambda: html_report(document, history))
+    if problem is not None:
+        raise ReportError(problem)
 
 
 def html_report(

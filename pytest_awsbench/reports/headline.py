@@ -15,6 +15,8 @@ class Headline:
 
     state: State
     text: str
+    detail: str = ""
+    """What the first red gate says: it may hold anything."""
 
 
 def headline(data: Mapping[str, Any]) -> Headline:
@@ -31,8 +33,8 @@ def headline(data: Mapping[str, Any]) -> Headline:
         )
     failed = list(red_gates(data))
     if failed:
-        several = f"{len(failed)} gates are red" if len(failed) > 1 else "a gate is red"
-        return Headline("red", f"{several}: {failed[0][1]}")
+        text = f"{len(failed)} gates are red" if len(failed) > 1 else "a gate is red"
+        return Headline("red", text, failed[0][1])
     lost = len(data["infra"])
     if lost:
         return Headline("yellow", f"{lost} answers lost to infrastructure; not judged")

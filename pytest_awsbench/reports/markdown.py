@@ -32,8 +32,9 @@ def markdown_report(document: RunDocument) -> str:
     data = document.data
     first = headline(data)
     lines = [
-        f"### {SIGNS[first.state]} awsbench: {_sentence(first.text)}",
+        f"### {SIGNS[first.state]} awsbench: {first.text}",
         "",
+        *([code(first.detail, 400), ""] if first.detail else []),
         *_models(data),
         "",
         *_gates(data),
@@ -61,11 +62,6 @@ def code(text: str, limit: int = WIDTH, *, in_table: bool = False) -> str:
         return f"`{line}`"
     fence = "`" * (longest + 1)
     return f"{fence} {line} {fence}"
-
-
-def _sentence(text: str) -> str:
-    """Return the headline: numbers are ours, names are not."""
-    return code(text, limit=400) if re.search(r"[`<>@|\[\]*#~\\\n]", text) else text
 
 
 def _models(data: Mapping[str, Any]) -> Iterator[str]:
@@ -96,7 +92,7 @@ def _gates(data: Mapping[str, Any]) -> Iterator[str]:
         yield f"| {' | '.join(heads)} |"
         yield f"|{'---|' * len(heads)}"
         for red, cells in rows[:GATES]:
-            padded = [*cells, *[""] * (len(heads) - len(cells))]
+            padded = [*cells[:-1], *[""] * (len(heads) - len(cells)), cells[-1]]
             yield f"| {'❌ ' if red else ''}{' | '.join(padded)} |"
         if len(rows) > GATES:
             yield f"| … {len(rows) - GATES} more |{' |' * (len(heads) - 1)}"
@@ -119,6 +115,12 @@ def _rows(data: Mapping[str, Any]) -> Iterator[tuple[bool, list[str]]]:
     for run in data["runs"]:
         for stored in run["verdicts"]:
             label, *cells = verdict_cells(verdict_of(stored), gated=True)
+            if not stored["test"]:
+                cells = [
+                    cells[0],
+                    *[cell for cell in cells[1:] if cell],
+                    stored["word"],
+                ]
             prefix = run["node_prefix"].partition("::")[2]
             name = code(f"{prefix}::{label}", in_table=True)
             red = stored["red"] and not run["accepted"]
