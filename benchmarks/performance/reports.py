@@ -54,8 +54,10 @@ def _run(folder: Path, size: int) -> Path:
     _write(folder, size)
     for answers, more in (("good", "--snapshot-update"), ("bad", "-q")):
         subprocess.run(
-            [sys.executable, "-m", "pytest", "-q", "-m", "dataset", more]
-            + [f"--awsbench-model=tuned=replay:{answers}.jsonl"],
+            [
+                *(sys.executable, "-m", "pytest", "-q", "-m", "dataset", more),
+                f"--awsbench-model=tuned=replay:{answers}.jsonl",
+            ],
             cwd=folder,
             check=False,
             capture_output=True,

@@ -52,7 +52,9 @@ def headline(data: Document) -> Headline:
     verdicts = judged(data)
     red = dict(red_gates(data))
     if red:
-        return Headline("bad", "failed", _reds(red, verdicts, len(list(gates_of(data)))))
+        return Headline(
+            "bad", "failed", _reds(red, verdicts, len(list(gates_of(data))))
+        )
     if data.get("infra") or any(run["lost"] for run in data["runs"]):
         lost = len(data.get("infra") or ()) or sum(len(r["lost"]) for r in data["runs"])
         return Headline(
@@ -60,9 +62,13 @@ def headline(data: Document) -> Headline:
         )
     if any(run["accepted"] for run in data["runs"]):
         return Headline("good", "accepted", "Accepted as the baseline")
-    told = [v for v in verdicts if v["status"] != "SKIPPED"]
+    return _without_red([v for v in verdicts if v["status"] != "SKIPPED"], verdicts)
+
+
+def _without_red(told: Sequence[Document], gates: Sequence[Document]) -> Headline:
+    """Return what a whole run without a red gate shows."""
     if not told:
-        return Headline("plain", "not judged", _unjudged(verdicts))
+        return Headline("plain", "not judged", _unjudged(gates))
     open_ = [v for v in told if v["word"].endswith("INCONCLUSIVE")]
     if open_:
         return Headline("unsure", "inconclusive", _open(open_, len(told)))

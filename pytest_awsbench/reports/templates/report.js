@@ -191,6 +191,9 @@
   form.hidden = false;
   found.hidden = false;
   draw();
+  // The browser looks for the link's end by itself when all is loaded, and takes the
+  // focus away from where it was.
+  addEventListener("load", () => setTimeout(() => open(location.hash)));
   if (location.hash) open(location.hash);
   // Texts are made ready for the first keystroke while nothing else happens.
   const ready = (from) => {
