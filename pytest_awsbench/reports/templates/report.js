@@ -18,6 +18,10 @@
   const shown = (text) => (Array.isArray(text) ? text[0] : text);
   const block = (text, name) => {
     const parts = [make("pre", { className: `text ${name}`, dir: "auto" }, shown(text))];
+    if (shown(text).length > 1500) {
+      parts[0].classList.add("long");
+      parts[0].tabIndex = 0;
+    }
     if (Array.isArray(text)) {
       const missing = text[1].toLocaleString("en");
       parts.push(make("p", { className: "note" }, `Cut: ${missing} more characters in run.json.`));
