@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from pytest_awsbench.envs.embedded import NEEDS
-from pytest_awsbench.errors import AwsbenchError
+from pytest_awsbench.errors import AwsbenchError, ReportError
 
 
 POWER_PLUGIN = "pytest_awsbench.power"
@@ -76,7 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_reading(commands: Any) -> None:  # noqa: ANN401 - argparse keeps its type to itself
+def _add_reading(commands: Any) -> None:  # noqa: ANN401 - argparse hides its type
     """Add the commands that read kept runs."""
     found = {
         name: commands.add_parser(
@@ -127,6 +127,8 @@ def compare(parsed: argparse.Namespace) -> int:
     from pytest_awsbench.reports.files import write_page
     from pytest_awsbench.reports.reading import find_run, read_run
 
+    if parsed.html is not None and len(parsed.others) > 1:
+        raise ReportError("--html shows two runs; give two, or leave it out")
     first, *others = (
         read_run(find_run(name, parsed.out)) for name in (parsed.run, *parsed.others)
     )

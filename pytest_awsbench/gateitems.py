@@ -114,6 +114,10 @@ def _record(item: GateItem, verdict: Verdict) -> None:
         for key, value in verdict.to_json().items()
         if isinstance(value, str | int | float | bool)
     ]
+    item.user_properties += [
+        ("awsbench_word", verdict.word),
+        ("awsbench_line", line(verdict)),
+    ]
 
 
 def _needs_confirming(bench: BenchSession, gate: Gate, verdict: Verdict) -> bool:

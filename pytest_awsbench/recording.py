@@ -33,6 +33,7 @@ class Recorder:
         self._bench = bench
         self.writer = RunWriter(bench)
         self.notes: list[str] = []
+        self._judged = False
         self._infra: dict[str, str] = {}
         self._gates: dict[tuple[str, str], list[dict[str, str]]] = {}
         self._gate_ids = {
@@ -118,13 +119,20 @@ class Recorder:
         bench.stopper.close()
         self._set_exit_status(session)
         if any(account.results or account.lost for account in bench.accounts.values()):
-            self._adjust()
+            self.judge()
             notes = list(dict.fromkeys(self.notes))
             with blamed():
                 status = int(session.exitstatus)
-                self.writer.finish(status, notes, self._infra, self._gates)
+                self.writer.finish(status, notes, self._infra)
         else:
             self.writer.forget()
+
+    def judge(self) -> None:
+        """Settle all numbers, once every gate has run."""
+        if not self._judged:
+            self._judged = True
+            self._adjust()
+            self.writer.find(self._gates)
 
     def _adjust(self) -> None:
         """Adjust p for all gates that share the session's alpha, now that all ran."""

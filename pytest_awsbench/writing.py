@@ -4,7 +4,6 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -48,7 +47,6 @@ class RunWriter:
         self.pace = Pace()
         self.devices: list[str] = []
         self.folder: Path | None = None
-        self.document: dict[str, Any] = {}
         self.findings: dict[tuple[str, str], Findings] = {}
         self.compared: list[list[SideBySide]] = []
 
@@ -76,7 +74,7 @@ class RunWriter:
 
         """
         bench = self._bench
-        self.folder = new_folder(bench.options.out)
+        self._opened()
         for key, account in bench.accounts.items():
             kept = bool(account.recorded)
             self._offsets[key] = 0 if kept else account.journal.size
@@ -96,7 +94,6 @@ class RunWriter:
         exit_status: int,
         notes: Sequence[str],
         infra: Mapping[str, str],
-        gates: Mapping[tuple[str, str], Sequence[Mapping[str, str]]],
     ) -> None:
         """Write everything, and clean up what is old.
 
@@ -104,16 +101,13 @@ class RunWriter:
             exit_status: of the run.
             notes: what a reader must know.
             infra: node id → why infrastructure lost it.
-            gates: how the items of gates ended, by model and suite.
 
         Raises:
             StoreError: if the output folder cannot be written.
 
         """
         bench = self._bench
-        if self.folder is None:
-            self.folder = new_folder(bench.options.out)
-        self._find(gates)
+        folder = self._opened()
         tail = Tail(
             status="incomplete" if exit_status in CUT_SHORT else "complete",
             exit_status=int(exit_status),
@@ -124,13 +118,18 @@ class RunWriter:
             comparisons=[pair for compared in self.compared for pair in compared],
         )
         self._write(replace(self._story(), tail=tail))
-        write_episodes(self.folder, episode_rows(bench.accounts.values()))
+        write_episodes(folder, episode_rows(bench.accounts.values()))
         prune(bench.options.out, bench.options.settings.keep_runs)
 
-    def _find(
+    def find(
         self, gates: Mapping[tuple[str, str], Sequence[Mapping[str, str]]]
     ) -> None:
-        """Compute what every account shows, and complete models beside each other."""
+        """Compute what every account shows, and complete models beside each other.
+
+        Args:
+            gates: how the items of gates ended, by model and suite.
+
+        """
         from pytest_awsbench.measuring import figures_of, side_by_side
 
         accounts = self._bench.accounts
@@ -164,7 +163,6 @@ class RunWriter:
         self, account: Account, label: str, versions: Mapping[str, str]
     ) -> OldSide | None:
         """Return what a verdict's label stands for."""
-        assert self.folder is not None  # noqa: S101 - begun
         options, suite = self._bench.options, account.suite
         name = label.partition(", ")[0]
         other = self._bench.accounts.get((name, suite.name))
@@ -177,16 +175,21 @@ class RunWriter:
         if baseline is None:
             return None
         backend = account.model.backend
-        return side_of_baseline(options.out, baseline, self.folder.name, backend)
+        return side_of_baseline(options.out, baseline, self._opened().name, backend)
+
+    def _opened(self) -> Path:
+        """Return the run's folder."""
+        if self.folder is None:
+            self.folder = new_folder(self._bench.options.out)
+        return self.folder
 
     def _story(self) -> Story:
         """Return what is known of the run so far."""
         bench = self._bench
-        assert self.folder is not None  # noqa: S101 - begun
         arguments = bench.config.invocation_params.args
         return Story(
             Head(
-                id=self.folder.name,
+                id=self._opened().name,
                 date=bench.date,
                 command=["pytest", *map(str, arguments)],
                 versions=library_versions(),
@@ -202,9 +205,8 @@ class RunWriter:
 
     def _write(self, story: Story) -> None:
         """Write the document."""
-        assert self.folder is not None  # noqa: S101 - begun
-        self.document = run_document(story, list(self._bench.accounts.values()))
-        write_run(self.folder, self.document)
+        document = run_document(story, list(self._bench.accounts.values()))
+        write_run(self._opened(), document)
 
 
 def _tokens(account: Account) -> int | None:

@@ -18,7 +18,7 @@ LAYERS = """
     power
     plugin
     starting
-    distribute summary reporting
+    distribute summary reporting junit
     recording running
     writing remarks
     fixtures
@@ -46,6 +46,7 @@ LAYERS = """
     suites.playing
     suites.seating suites.prompting suites.suite suites.leakage
     showing
+    reports.visible
     scoring.answers scoring.episodes
     envs.source envs.embedded envs.catalog envs.yamlfiles
     envs.preflight envs.client envs.sockets envs.reaching envs.outages envs.frames
@@ -68,6 +69,7 @@ SHELL = {
     "summary",
     "recording",
     "reporting",
+    "junit",
     "writing",
     "remarks",
     "running",
