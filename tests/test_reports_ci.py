@@ -32,13 +32,13 @@ NASTY = {
 """What no output may be harmed by, by row."""
 
 
-def test_report_is_named_last(project: pytest.Pytester) -> None:
+def test_report_is_named_last(reporting: pytest.Pytester) -> None:
     """The last lines say where the report is; it says what a reviewer needs."""
-    project.runpytest(GOOD, *DATASET, "--snapshot-update")
+    reporting.runpytest(GOOD, *DATASET, "--snapshot-update")
 
-    result = project.runpytest(BAD, *DATASET)
+    result = reporting.runpytest(BAD, *DATASET)
 
-    folder = newest(project)
+    folder = newest(reporting)
     name = "report.html" if (folder / "report.html").exists() else "report.md"
     assert f"report: .awsbench/{folder.name}/{name}" in result.outlines
     text = (folder / "report.md").read_text()
@@ -53,11 +53,6 @@ def test_report_is_named_last(project: pytest.Pytester) -> None:
 
 def test_no_report_where_none_is_wanted(project: pytest.Pytester) -> None:
     """``report = false``: run.json and the history alone."""
-    path = project.path / "pyproject.toml"
-    path.write_text(
-        path.read_text().replace("chunk_size", "report = false\nchunk_size")
-    )
-
     result = project.runpytest(GOOD, *DATASET)
 
     assert [p.name for p in newest(project).iterdir()] == ["run.json"]
@@ -95,15 +90,15 @@ def test_a_page_without_its_libraries(
 
 
 def test_github(
-    project: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: list[str]
+    reporting: pytest.Pytester, monkeypatch: pytest.MonkeyPatch, workers: list[str]
 ) -> None:
     """One error per red gate, and one summary: by the main process alone."""
-    project.runpytest_subprocess(GOOD, *DATASET, "--snapshot-update")
-    summary = project.path / "summary.md"
+    reporting.runpytest_subprocess(GOOD, *DATASET, "--snapshot-update")
+    summary = reporting.path / "summary.md"
     monkeypatch.setenv("GITHUB_ACTIONS", "true")
     monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
 
-    result = project.runpytest_subprocess(BAD, *DATASET, *workers)
+    result = reporting.runpytest_subprocess(BAD, *DATASET, *workers)
 
     errors = [line for line in result.outlines if line.startswith("::")]
     assert len(errors) == 1
@@ -137,13 +132,13 @@ def test_code_spans_hold_anything(text: str) -> None:
 
 
 def test_hostile_answers_harm_no_output(
-    project: pytest.Pytester, workers: list[str]
+    reporting: pytest.Pytester, workers: list[str]
 ) -> None:
     """Markup, escapes, torn characters and a megabyte: every output stays whole."""
-    project.runpytest_subprocess(GOOD, *DATASET, "--snapshot-update")
-    write_answers(project.path, "hostile", 40, NASTY)
+    reporting.runpytest_subprocess(GOOD, *DATASET, "--snapshot-update")
+    write_answers(reporting.path, "hostile", 40, NASTY)
 
-    result = project.runpytest_subprocess(
+    result = reporting.runpytest_subprocess(
         HOSTILE, *DATASET, "-rA", "--junitxml=junit.xml", *workers
     )
 
@@ -155,15 +150,15 @@ def test_hostile_answers_harm_no_output(
     assert "␛[31mred" in output
     assert not [line for line in result.outlines if line.startswith("::")]
     assert max(map(len, result.outlines)) < 20_000
-    root = ET.parse(project.path / "junit.xml")
+    root = ET.parse(reporting.path / "junit.xml")
     assert len(list(root.iter("testcase"))) == 41
-    assert (project.path / "junit.xml").stat().st_size < 500_000
-    text = (newest(project) / "report.md").read_text()
+    assert (reporting.path / "junit.xml").stat().st_size < 500_000
+    text = (newest(reporting) / "report.md").read_text()
     assert len(text.splitlines()) <= 60
     assert all(len(line) < 2_000 for line in text.splitlines())
     answers = {
         row["sample_id"]: row["completion"]["text"]
-        for row in document(project)["runs"][0]["results"]
+        for row in document(reporting)["runs"][0]["results"]
     }
     assert answers["row-00005"] == "half \ufffd a pair"
     assert answers["row-00004"] == NASTY[4]

@@ -345,15 +345,17 @@ def test_sampled_answers_have_no_label() -> None:
     assert label_of(asked, asked, 4)[0] is None
 
 
-def test_all_outputs_say_the_same(project: pytest.Pytester, workers: list[str]) -> None:
+def test_all_outputs_say_the_same(
+    reporting: pytest.Pytester, workers: list[str]
+) -> None:
     """Terminal, markdown, JUnit and run.json hold the same numbers."""
-    project.runpytest_subprocess(GOOD, *DATASET, "--snapshot-update")
+    reporting.runpytest_subprocess(GOOD, *DATASET, "--snapshot-update")
 
-    result = project.runpytest_subprocess(
+    result = reporting.runpytest_subprocess(
         BAD, *DATASET, "--junitxml=junit.xml", *workers
     )
 
-    data = document(project)
+    data = document(reporting)
     [run] = data["runs"]
     verdict, means = run["verdicts"][0], run["means"]
     shown = (
@@ -364,10 +366,10 @@ def test_all_outputs_say_the_same(project: pytest.Pytester, workers: list[str]) 
         f"{100 * verdict['low']:+.1f} ... {100 * verdict['high']:+.1f}",
     )
     assert columns(result.outlines, "exact_match")[1:6] == list(shown)
-    markdown = (newest(project) / "report.md").read_text().splitlines()
+    markdown = (newest(reporting) / "report.md").read_text().splitlines()
     row = next(x for x in markdown if "dataset::exact_match" in x and x[0] == "|")
     assert [cell.strip() for cell in row.split("|")][2:7] == list(shown)
-    root = ET.parse(project.path / "junit.xml")
+    root = ET.parse(reporting.path / "junit.xml")
     suite = {
         p.get("name"): p.get("value")
         for p in root.iterfind(".//testsuite/properties/property")
