@@ -3,7 +3,6 @@
 import json
 from collections.abc import Sequence
 from importlib.metadata import version
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +61,23 @@ def test_compare_says_what_a_gate_would(
     assert "-25.0pp" in shown
     assert "flips: 10 regressed, 0 fixed" in shown
     assert "IMPROVED" in said(capsys, ["compare", bad, good], 0).out
+
+
+def test_compare_as_a_page(
+    project: pytest.Pytester,
+    runs: tuple[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """The page of a comparison shows the first run where a baseline would stand."""
+    page = project.path / "compared.html"
+
+    said(capsys, ["compare", *runs, "--html", str(page)], 1)
+
+    text = page.read_text()
+    assert 'data-figure="change" data-value="-0.25' in text
+    assert "row-00005" in text
+    refused = said(capsys, ["compare", *runs, runs[0], "--html", str(page)], 2)
+    assert "--html shows two runs" in refused.err
 
 
 def test_compare_refuses_other_data(
@@ -131,8 +147,7 @@ def test_report_writes_again(
 
     written = said(capsys, ["report", runs[0], "--json"], 0)["written"]
 
-    names = [Path(path).name for path in written]
-    assert names == ["report.md", *(["report.html"] if find_spec("matplotlib") else [])]
+    assert [Path(path).name for path in written] == ["report.md", "report.html"]
     assert f"run `{runs[0]}`" in (folder / "report.md").read_text()
 
 

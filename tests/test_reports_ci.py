@@ -39,8 +39,7 @@ def test_report_is_named_last(reporting: pytest.Pytester) -> None:
     result = reporting.runpytest(BAD, *DATASET)
 
     folder = newest(reporting)
-    name = "report.html" if (folder / "report.html").exists() else "report.md"
-    assert f"report: .awsbench/{folder.name}/{name}" in result.outlines
+    assert f"report: .awsbench/{folder.name}/report.html" in result.outlines
     text = (folder / "report.md").read_text()
     assert text.startswith("### ❌ awsbench: a gate is red\n")
     assert "| ❌ `tuned::dataset::exact_match` | 70.0% | 95.0% | -25.0pp |" in text

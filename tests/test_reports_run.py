@@ -345,19 +345,16 @@ def test_sampled_answers_have_no_label() -> None:
     assert label_of(asked, asked, 4)[0] is None
 
 
-def test_all_outputs_say_the_same(
-    reporting: pytest.Pytester, workers: list[str]
-) -> None:
-    """Terminal, markdown, JUnit and run.json hold the same numbers."""
+def test_all_outputs_agree(reporting: pytest.Pytester, workers: list[str]) -> None:
+    """Terminal, page, markdown, JUnit and run.json hold the same numbers."""
     reporting.runpytest_subprocess(GOOD, *DATASET, "--snapshot-update")
 
     result = reporting.runpytest_subprocess(
         BAD, *DATASET, "--junitxml=junit.xml", *workers
     )
 
-    data = document(reporting)
-    [run] = data["runs"]
-    verdict, means = run["verdicts"][0], run["means"]
+    [run] = document(reporting)["runs"]
+    verdict, folder = run["verdicts"][0], newest(reporting)
     shown = (
         percent(verdict["new"]),
         percent(verdict["old"]),
@@ -366,25 +363,45 @@ def test_all_outputs_say_the_same(
         f"{100 * verdict['low']:+.1f} ... {100 * verdict['high']:+.1f}",
     )
     assert columns(result.outlines, "exact_match")[1:6] == list(shown)
-    markdown = (newest(reporting) / "report.md").read_text().splitlines()
+    markdown = (folder / "report.md").read_text().splitlines()
     row = next(x for x in markdown if "dataset::exact_match" in x and x[0] == "|")
     assert [cell.strip() for cell in row.split("|")][2:7] == list(shown)
-    root = ET.parse(reporting.path / "junit.xml")
-    suite = {
-        p.get("name"): p.get("value")
-        for p in root.iterfind(".//testsuite/properties/property")
-    }
-    for metric, mean in means.items():
-        assert float(suite[f"awsbench::tuned::dataset::{metric}"] or "") == mean["mean"]
+    suite, gate = junit(reporting.path / "junit.xml")
+    assert gate["awsbench_line"] == verdict["line"]
+    assert float(gate["awsbench_change"]) == verdict["change"]
+    page = figures((folder / "report.html").read_text())
+    assert page["exact_match", "change"] == verdict["change"]
+    for metric, mean in run["means"].items():
+        assert float(suite[f"awsbench::tuned::dataset::{metric}"]) == mean["mean"]
         assert columns(result.outlines, metric)[1] == percent(mean["mean"])
+        assert (page[metric, "mean"], page[metric, "old"]) == (
+            mean["mean"],
+            mean["old"],
+        )
+    assert "flips: 10 regressed, 0 fixed" in result.outlines
+    assert "**Flips**: 10 regressed, 0 fixed" in markdown
+    assert [flip["kind"] for flip in run["flips"]] == ["regressed"] * 10
+
+
+def junit(path: Path) -> tuple[dict[str, str], dict[str, str]]:
+    """Return the properties of the suite, and of the gate's case."""
+    root = ET.parse(path)
     gate = next(c for c in root.iter("testcase") if c.get("name") == "gate-exact_match")
-    told = {p.get("name"): p.get("value") for p in gate.iter("property")}
-    assert told["awsbench_line"] == verdict["line"]
-    assert float(told["awsbench_change"] or "") == verdict["change"]
-    worse = sum(f["kind"] == "regressed" for f in run["flips"])
-    flips = f"flips: {worse} regressed, {len(run['flips']) - worse} fixed"
-    assert flips in result.outlines
-    assert f"**Flips**: {flips.removeprefix('flips: ')}" in markdown
+    nodes = root.iterfind(".//testsuite/properties/property"), gate.iter("property")
+    suite, case = (
+        {str(p.get("name")): str(p.get("value")) for p in found} for found in nodes
+    )
+    return suite, case
+
+
+def figures(page: str) -> dict[tuple[str, str], float]:
+    """Return the figures of a page that are of a whole suite: metric, kind → value."""
+    found = {}
+    for tag in re.findall(r"<span[^>]*data-figure[^>]*>", page):
+        told = dict(re.findall(r'data-(\w+)="([^"]*)"', tag))
+        if not {"tier", "source"} & told.keys() and told["value"]:
+            found[told["metric"], told["figure"]] = float(told["value"])
+    return found
 
 
 def percent(value: float) -> str:
