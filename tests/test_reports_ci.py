@@ -60,7 +60,7 @@ def test_no_report_where_none_is_wanted(project: pytest.Pytester) -> None:
 
 
 def test_unwritable_report_is_a_warning(reporting: pytest.Pytester) -> None:
-    """What cannot be written fails no run, and keeps nothing else from being written."""
+    """What cannot be written fails no run, and keeps nothing else from it."""
     path = reporting.path / ".awsbench" / "history.jsonl"
     path.mkdir(parents=True)
 
