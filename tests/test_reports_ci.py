@@ -76,7 +76,6 @@ def test_a_page_without_its_libraries(
     """Without the extra, markdown still comes, with the line that installs it."""
     project.runpytest(GOOD, *DATASET)
     found = read_run(newest(project))
-    (found.folder / "report.md").unlink()
     monkeypatch.setattr("pytest_awsbench.reports.files.NEEDS", ("jinja2", "no_such_x"))
 
     written = write_reports(found)
