@@ -186,6 +186,8 @@ class Settings(DecodingTable):
     """Share of held-out prompts that may stand in the training rows."""
     baselines: str = "awsbench_baselines"
     keep_runs: PositiveInt = 20
+    report: bool = True
+    """Whether reports are written after every run."""
     env: str | None = None
     """``builtin`` (the default), or the URL of an OpenEnv server."""
     env_timeout: Annotated[float, Field(gt=0)] = 300.0

@@ -90,6 +90,7 @@ class Distribution:
         output = getattr(node, "workeroutput", None) or {}
         self._recorder.record_completions(output.get("awsbench_completions", []))
         self._recorder.notes += output.get("awsbench_notes", [])
+        self._recorder.writer.devices += output.get("awsbench_devices", [])
         failure = output.get("awsbench_failure")
         if failure is not None and self._bench.failure is None:
             self._bench.failure = _revived(failure)

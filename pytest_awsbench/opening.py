@@ -116,6 +116,7 @@ def _account(options: Options, entry: Prepared, suite: Suite, role: Role) -> Acc
         suite=suite,
         decoding=decoding,
         draws=draws,
+        chunk_size=options.settings.chunk_size,
         journal=journal,
         recorded=journal.read() if kept else {},
         baseline=baseline,

@@ -47,6 +47,10 @@ class Options:
     update: bool
     """Accept what is measured as the baseline."""
     collect_only: bool
+    annotate: bool
+    """Whether GitHub Actions reads the output."""
+    step_summary: Path | None
+    """Where GitHub Actions takes markdown from."""
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> Self:
@@ -80,6 +84,8 @@ class Options:
                 baselines=config.rootpath / settings.baselines,
                 update=config.getoption("update_snapshots", default=False),
                 collect_only=config.getoption("collectonly"),
+                annotate=os.environ.get("GITHUB_ACTIONS") == "true",
+                step_summary=_variable_path("GITHUB_STEP_SUMMARY"),
             )
         except AwsbenchError as error:
             raise pytest.UsageError(f"awsbench: {error}") from error
@@ -114,6 +120,12 @@ def _tasks(config: pytest.Config, settings: Settings) -> str:
     place, mark, rest = flag.partition("#")
     local = config.invocation_params.dir / place
     return f"{local}{mark}{rest}" if place and local.exists() else flag
+
+
+def _variable_path(name: str) -> Path | None:
+    """Return the path that an environment variable holds, if any."""
+    given = os.environ.get(name)
+    return Path(given) if given else None
 
 
 def _positive(config: pytest.Config, name: str) -> int | None:

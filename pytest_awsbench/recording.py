@@ -1,7 +1,6 @@
 """The main process's memory: every result and completion arrives here once."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -10,14 +9,8 @@ from pytest_awsbench.errors import InfraError
 from pytest_awsbench.flags import ROOT
 from pytest_awsbench.gateplan import GatePlan
 from pytest_awsbench.records import RIGHT, Result, answer_from_json
-from pytest_awsbench.runfile import episode_rows, run_document
-from pytest_awsbench.session import (
-    EXIT_INFRA,
-    BenchSession,
-    blamed,
-    library_versions,
-)
-from pytest_awsbench.stores import write_run
+from pytest_awsbench.session import EXIT_INFRA, BenchSession, blamed
+from pytest_awsbench.writing import RunWriter
 
 
 LETTERS = {
@@ -38,8 +31,23 @@ class Recorder:
 
     def __init__(self, bench: BenchSession) -> None:
         self._bench = bench
+        self.writer = RunWriter(bench)
         self.notes: list[str] = []
-        self.folder: Path | None = None
+        self._judged = False
+        self._infra: dict[str, str] = {}
+        self._gates: dict[tuple[str, str], list[dict[str, str]]] = {}
+        self._gate_ids = {
+            f"{ROOT}::{'::'.join((*key, planned.name))}": (key, planned.name)
+            for key, several in bench.gates.gates.items()
+            for planned in several
+        }
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_runtestloop(self, session: pytest.Session) -> None:
+        """Leave word of the run before anything is asked."""
+        if not session.config.option.collectonly and self._bench.accounts:
+            with blamed():
+                self.writer.begin()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -49,15 +57,36 @@ class Recorder:
         if lost is not None:
             account = self._bench.accounts[lost["model"], lost["suite"]]
             account.lost.add(lost["sample_id"])
+            self._infra[report.nodeid] = _reason(report)
         sent = report.__dict__.pop("awsbench", None)
         if sent is not None:
             account = self._bench.accounts[sent["model"], sent["suite"]]
             result = Result.from_json(sent["result"])
             account.results[sent["sample_id"]] = result
             account.lost.discard(sent["sample_id"])
+            self._infra.pop(report.nodeid, None)
+            self.writer.arrived(account.key, result.sample_id)
             self._bench.stopper.look(account)
             change = _change(account.was(result.sample_id), result.outcome)
             report.awsbench_shown = (result.outcome, change)  # type: ignore[attr-defined]
+        if report.nodeid in self._gate_ids and (
+            report.when == "call" or not report.passed
+        ):
+            self._note_gate(report)
+
+    def _note_gate(self, report: pytest.TestReport) -> None:
+        """Keep how a gate ended; of its three phases the one that decides."""
+        decides = report.when == "call" or not report.passed
+        if report.nodeid not in self._gate_ids or not decides:
+            return
+        key, name = self._gate_ids[report.nodeid]
+        ended = {
+            "name": name,
+            "node_id": report.nodeid,
+            "outcome": report.outcome,
+            "reason": "" if report.passed else _reason(report),
+        }
+        self._gates.setdefault(key, []).append(ended)
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_report_teststatus(
@@ -88,19 +117,22 @@ class Recorder:
         for account in bench.accounts.values():
             account.journal.close()
         bench.stopper.close()
-        if any(account.results for account in bench.accounts.values()):
-            self._adjust()
-            with blamed():
-                document = run_document(
-                    list(bench.accounts.values()),
-                    date=bench.date,
-                    versions=library_versions(),
-                    notes=list(dict.fromkeys(self.notes)),
-                )
-                keep = bench.options.settings.keep_runs
-                episodes = episode_rows(bench.accounts.values())
-                self.folder = write_run(bench.options.out, document, keep, episodes)
         self._set_exit_status(session)
+        if any(account.results or account.lost for account in bench.accounts.values()):
+            self.judge()
+            notes = list(dict.fromkeys(self.notes))
+            with blamed():
+                status = int(session.exitstatus)
+                self.writer.finish(status, notes, self._infra)
+        else:
+            self.writer.forget()
+
+    def judge(self) -> None:
+        """Settle all numbers, once every gate has run."""
+        if not self._judged:
+            self._judged = True
+            self._adjust()
+            self.writer.find(self._gates)
 
     def _adjust(self) -> None:
         """Adjust p for all gates that share the session's alpha, now that all ran."""
@@ -135,6 +167,13 @@ class Recorder:
             session.exitstatus = EXIT_INFRA
         elif failure is not None:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+
+def _reason(report: pytest.TestReport) -> str:
+    """Return why an item failed or was skipped."""
+    longrepr = report.longrepr
+    text = str(longrepr[2] if isinstance(longrepr, tuple) else longrepr or "")
+    return text.removeprefix("Skipped: ")
 
 
 class GateMemory:

@@ -250,6 +250,14 @@ class BenchSession:
                 notes += [f"{name}: {note}" for note in model.notes]
         return notes
 
+    def devices(self) -> list[str]:
+        """Return where the models of this process were loaded, as far as they tell."""
+        if not self.engine.loaded:
+            return []
+        models = self.engine.models().values()
+        names = (getattr(model, "device_name", None) for model in models)
+        return [name for name in names if name is not None]
+
 
 def _decided_folder(config: pytest.Config, options: Options) -> Path:
     """Return where the main process tells workers that a suite is decided."""

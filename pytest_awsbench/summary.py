@@ -1,13 +1,13 @@
 """What a run says in the terminal: its header, its tables, its flips."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from pytest_awsbench.gates import Gate, Verdict
 from pytest_awsbench.ledger import Account
 from pytest_awsbench.recording import LETTERS, Recorder
 from pytest_awsbench.records import RIGHT
+from pytest_awsbench.remarks import claim_lines, gate_warnings
 from pytest_awsbench.session import BenchSession
 from pytest_awsbench.showing import explain
 from pytest_awsbench.stats.status import Status
@@ -29,27 +29,12 @@ class Summary:
         """Say which models, which data and which baselines."""
         heads = [self._header(account) for account in self._bench.accounts.values()]
         # With pytest-xdist the main process collects nothing, and finishes nothing.
-        return heads + (self._warnings() if self._bench.role == "controller" else [])
+        distributed = self._bench.role == "controller"
+        return heads + (gate_warnings(self._bench) if distributed else [])
 
     def pytest_report_collectionfinish(self) -> list[str]:
         """Say which gates cannot do what they are there for, before anything runs."""
-        return [] if self._bench.options.collect_only else self._warnings()
-
-    def _warnings(self) -> list[str]:
-        """Return what must be said of gates before a run."""
-        from pytest_awsbench.foresight import warnings_of
-
-        return [
-            f"awsbench: warning: {'::'.join((*key, planned.name))}: {warning}"
-            for key, gates in self._bench.gates.gates.items()
-            for planned in gates
-            if isinstance(planned.gate, Gate)
-            for warning in warnings_of(
-                planned.gate,
-                self._bench.accounts[key].suite.samples,
-                self._bench.accounts[key].baseline,
-            )
-        ]
+        return [] if self._bench.options.collect_only else gate_warnings(self._bench)
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter
@@ -68,8 +53,8 @@ class Summary:
             reporter.write_line(text)
         for note in dict.fromkeys(self._recorder.notes):
             reporter.write_line(f"note: {note}")
-        if self._recorder.folder is not None:
-            reporter.write_line(f"run: {self._recorder.folder}")
+        if self._recorder.writer.folder is not None:
+            reporter.write_line(f"run: {self._recorder.writer.folder}")
 
     def _header(self, account: Account) -> str:
         """Say who answers what, compared with what."""
@@ -111,8 +96,10 @@ class Summary:
             return
         from pytest_awsbench.tables import suite_lines
 
-        verbose = reporter.verbosity > 0
-        for text in suite_lines(account, None if verbose else FLIPS):
+        writer = self._recorder.writer
+        named = None if reporter.verbosity > 0 else FLIPS
+        flips = writer.findings[account.key].flips
+        for text in suite_lines(account, writer.figures[account.key], flips, named):
             red = "REGRESSED" in text or "INVALID" in text or "MISSED" in text
             reporter.write_line(text, red=red)
         if reporter.verbosity > 1 or set(reporter.reportchars) & set("pAP"):
@@ -146,73 +133,16 @@ class Summary:
         """Put the models of one run beside each other."""
         from pytest_awsbench.tables import comparison_lines
 
-        for suite in self._bench.suites.values():
-            whole = [
-                account
-                for account in self._bench.accounts.values()
-                if account.suite is suite and account.results and not account.missing
-            ]
-            if len(whole) > 1:
-                names = " | ".join(account.model.name for account in whole)
-                reporter.section(f"awsbench: {suite.name}: {names}", sep="=")
-                for text in comparison_lines(whole):
-                    reporter.write_line(text)
-
-
-def claim_lines(bench: BenchSession) -> Iterator[str]:
-    """Yield whether "better" may be said of a model that has guards, and why not.
-
-    An intersection-union test: every primary gate improved and every guard passed.
-    """
-    for model in bench.prepared:
-        judged = list(_judged(bench, model))
-        guards = [pair for pair in judged if pair[0].guard]
-        # A gate that has thresholds alone, and no baseline, compares nothing.
-        primary = [
-            (gate, v)
-            for gate, v in judged
-            if not gate.guard
-            and not (v and v.status is Status.SKIPPED and v.thresholds)
-        ]
-        if not any(v is not None and v.guard for _, v in guards):
-            continue
-        open_ = [
-            (gate, v)
-            for gate, v in primary
-            if v is None or v.red or v.status is not Status.IMPROVED
-        ]
-        open_ += [(g, v) for g, v in guards if v is None or v.red or v.guard != "PASS"]
-        if primary and not open_:
-            yield (
-                f"claim: {model} is better: {_names(primary)} improved, and"
-                f" {_names(guards)} did not suffer"
-            )
-        else:
-            reasons = ", ".join(f"{g.metric} {_word(v)}" for g, v in open_)
-            yield f"claim: {model} cannot be called better: {reasons or 'no gate'}"
-
-
-def _judged(bench: BenchSession, model: str) -> Iterator[tuple[Gate, Verdict | None]]:
-    """Yield a model's gates, each with its verdict; None where it was not judged."""
-    for key, account in bench.accounts.items():
-        if account.model.name != model:
-            continue
-        verdicts = {verdict.name: verdict for verdict in account.verdicts}
-        for planned in bench.gates.gates[key]:
-            if isinstance(planned.gate, Gate):
-                yield planned.gate, verdicts.get(planned.name)
-
-
-def _word(verdict: Verdict | None) -> str:
-    """Return what a gate says; one that is red for a threshold says so, too."""
-    if verdict is None:
-        return "not judged"
-    return verdict.word + (" MISSED" if verdict.threshold_missed else "")
-
-
-def _names(judged: Iterable[tuple[Gate, Verdict | None]]) -> str:
-    """Name the metrics of gates."""
-    return ", ".join(dict.fromkeys(gate.metric for gate, _ in judged))
+        for compared in self._recorder.writer.compared:
+            suite = compared[0].suite
+            names = [compared[0].first, *(pair.other for pair in compared)]
+            reporter.section(f"awsbench: {suite}: {' | '.join(names)}", sep="=")
+            for text in comparison_lines(
+                self._bench.suites[suite],
+                {name: self._recorder.writer.figures[name, suite] for name in names},
+                compared,
+            ):
+                reporter.write_line(text)
 
 
 def _explained(account: Account) -> Iterator[str]:

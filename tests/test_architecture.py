@@ -18,8 +18,9 @@ LAYERS = """
     power
     plugin
     starting
-    distribute summary
+    distribute summary reporting junit
     recording running
+    writing remarks
     fixtures
     handles
     userprompts collection
@@ -31,7 +32,9 @@ LAYERS = """
     stopping
     gateplan
     options flags hookspecs
-    runfile tables curvelines reproducing cells
+    tables curvelines reproducing cells
+    measuring earlier runfile flips figures
+    hardware pacing
     hygiene
     ledger stores
     naming config
@@ -43,6 +46,7 @@ LAYERS = """
     suites.playing
     suites.seating suites.prompting suites.suite suites.leakage
     showing
+    reports.visible
     scoring.answers scoring.episodes
     envs.source envs.embedded envs.catalog envs.yamlfiles
     envs.preflight envs.client envs.sockets envs.reaching envs.outages envs.frames
@@ -56,7 +60,7 @@ LAYERS = """
 """
 
 #: Folders whose modules may import each other freely.
-FOLDERS = ("demo", "scoring", "stats", "models", "suites", "envs")
+FOLDERS = ("demo", "scoring", "stats", "models", "suites", "envs", "reports")
 SHELL = {
     "power",
     "plugin",
@@ -64,6 +68,10 @@ SHELL = {
     "distribute",
     "summary",
     "recording",
+    "reporting",
+    "junit",
+    "writing",
+    "remarks",
     "running",
     "handles",
     "fixtures",

@@ -17,6 +17,7 @@ from benchmarks.performance.environment import measure_environment
 from benchmarks.performance.generation import measure_generation
 from benchmarks.performance.overhead import measure_overhead, measure_unused
 from benchmarks.performance.process import measure_process
+from benchmarks.performance.reports import measure_reports
 from benchmarks.performance.scoring import measure_scoring, measure_statistics
 
 
@@ -28,6 +29,7 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "scoring": measure_scoring,
     "statistics": measure_statistics,
     "environment": measure_environment,
+    "reports": measure_reports,
 }
 
 

@@ -13,6 +13,7 @@ from pytest_awsbench.records import (
     Message,
     Sample,
     prompt_hash,
+    well_formed,
 )
 
 
@@ -166,7 +167,7 @@ def _completion(where: str, row: Mapping[str, Any]) -> Completion:
     if isinstance(tokens, float):
         raise DataError(f"{where}: 'tokens' must be a whole number, got {tokens!r}")
     latency = _number(where, row, "latency")
-    return Completion(text=text, stop=stop, tokens=tokens, latency=latency)
+    return Completion(text=well_formed(text), stop=stop, tokens=tokens, latency=latency)
 
 
 def _number(where: str, row: Mapping[str, Any], key: str) -> int | float | None:

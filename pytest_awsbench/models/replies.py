@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pytest_awsbench.episodes import StopReason
-from pytest_awsbench.records import Completion
+from pytest_awsbench.records import Completion, well_formed
 from pytest_awsbench.scoring.reasoning import from_message
 
 
@@ -69,7 +69,7 @@ def read_reply(payload: object, *, budget: int, seconds: float) -> Answered:
     details = _mapping(usage.get("completion_tokens_details"))
     return Answered(
         completion=Completion(
-            text=found.answer,
+            text=well_formed(found.answer),
             stop=stop_reason(reason, tokens, budget),
             prompt_tokens=_count(usage.get("prompt_tokens")),
             tokens=tokens,
