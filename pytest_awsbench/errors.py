@@ -8,6 +8,7 @@
     ├── ModelError    checkpoints, adapters, templates    exit status 4
     ├── StoreError    baselines, journals, output folder  exit status 4
     └── InfraError    hub, device, worker, network        exit status 75
+        └── TooLongError   a prompt beyond the context that is served
 
 Each message says what is wrong, where, and what to do next.
 """
@@ -35,3 +36,7 @@ class StoreError(AwsbenchError):
 
 class InfraError(AwsbenchError):
     """Infrastructure failed; trying again later may help."""
+
+
+class TooLongError(InfraError):
+    """A prompt is longer than the context with which its model is served."""

@@ -11,6 +11,7 @@ from pytest_awsbench.episodes import Play
 from pytest_awsbench.ledger import Account, counts
 from pytest_awsbench.records import Result
 from pytest_awsbench.suites.suite import Suite
+from pytest_awsbench.truncation import truncation_of
 
 
 SCHEMA = 1
@@ -60,10 +61,11 @@ def _run(account: Account) -> dict[str, Any]:
     return {
         "suite": account.suite.name,
         "model": asdict(account.model),
-        "decoding": asdict(account.decoding),
+        "decoding": account.decoding.to_json(),
         "complete": not account.missing,
         "lost": sorted(account.lost),
         "outcomes": counts(account.results.values()),
+        "truncation": truncation_of(account).to_json(),
         "baseline": None
         if baseline is None
         else {

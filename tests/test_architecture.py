@@ -31,7 +31,7 @@ LAYERS = """
     stopping
     gateplan
     options flags hookspecs
-    runfile tables curvelines reproducing cells
+    runfile tables truncation curvelines reproducing cells
     hygiene
     ledger stores
     naming config
@@ -48,8 +48,9 @@ LAYERS = """
     envs.preflight envs.client envs.sockets envs.reaching envs.outages envs.frames
     envs.urls envs.schema envs.protocol envs.server.universe
     models.loading models.transformers models.replay models.weights
-    models.listing models.served models.requesting models.refusals models.replicas
-    models.replies models.spec models.endpoints
+    models.listing models.served models.fitting models.requesting models.refusals
+    models.replicas
+    models.replies models.overflows models.spec models.endpoints
     hub
     scoring.reasoning
     records episodes errors
