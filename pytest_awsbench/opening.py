@@ -101,8 +101,9 @@ def _account(options: Options, entry: Prepared, suite: Suite, role: Role) -> Acc
     name = entry.spec.name
     baseline, path = stores.find_baseline(options.baselines, name, entry.spec, suite)
     decoding = options.decoding(entry.spec)
-    if isinstance(suite, EnvSuite):
-        # An episode cannot go on both with a turn and with what replaced it.
+    if isinstance(suite, EnvSuite) or entry.replay is not None:
+        # An episode cannot go on both with a turn and with what replaced it, and what
+        # is recorded is not said anew.
         decoding = replace(decoding, retry_truncated=None)
     if options.add_run and baseline is not None:
         # A further run with the seeds of the stored ones would repeat them.

@@ -201,6 +201,8 @@ class ServedModel:
         client: httpx.Client | None = None
         while (job := self._next()) is not None:
             future, prompt, decoding = job
+            if not future.set_running_or_notify_cancel():
+                continue
             try:
                 client = client or self._client()
                 future.set_result(self._answer(client, prompt, decoding).completion)

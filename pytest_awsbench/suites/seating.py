@@ -161,7 +161,9 @@ class Table:
         self._failed(live, error)
 
     def close(self) -> None:
-        """Leave no session open."""
+        """Leave no session open, and have nothing asked that nobody waits for."""
+        for answer in self._asked:
+            answer.cancel()
         asked = (live for live, _ in self._asked.values())
         for live in (*self._pending.values(), *asked, *self._ready):
             if live.env is not None:
