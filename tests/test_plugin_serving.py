@@ -22,7 +22,6 @@ from pytest_awsbench import demo
 
 NEEDED = ("fastapi", "uvicorn", "openai", "rich", "torch", "peft")
 MISSING = [name for name in NEEDED if importlib.util.find_spec(name) is None]
-MAIN = "from transformers.cli.transformers import main; main()"
 STARTING_S = 240
 
 pytestmark = [
@@ -41,7 +40,8 @@ def transformers_serve(model: Path, log: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    command = [sys.executable, "-c", MAIN, "serve", str(model), f"--port={port}"]
+    script = Path(sys.executable).with_name("transformers")
+    command = [str(script), "serve", str(model), f"--port={port}"]
     command += ["--host=127.0.0.1", "--device=cpu", "--dtype=float32"]
     with log.open("wb") as out:
         process = subprocess.Popen(
