@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -46,6 +47,8 @@ class DecodingTable(_Table):
     temperature: Annotated[float, Field(ge=0)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     stop_at_newline: bool | None = None
+    retry_truncated: PositiveInt | None = None
+    """The larger budget for answers that ``max_new_tokens`` cut off."""
 
 
 class ModelTable(DecodingTable):
@@ -234,14 +237,29 @@ class Settings(DecodingTable):
         return {name: _spec(name, self._merged(name), root) for name in self.models}
 
     def decoding(self, model: str) -> Decoding:
-        """Return how this model's answers are sampled."""
+        """Return how this model's answers are sampled.
+
+        Raises:
+            ConfigError: if the second budget is no larger than the first.
+
+        """
         names = DecodingTable.model_fields
         given = {k: v for k in names if (v := getattr(self, k)) is not None}
         own = self._merged(model) if model in self.models else {}
         given |= {key: own[key] for key in names if own.get(key) is not None}
         if own.get("max_tokens") is not None:
             given["max_new_tokens"] = own["max_tokens"]
-        return Decoding(**given, seed=self.seed)
+        # In the body of a request it may stand by either of its names.
+        body = own.get("extra_body") or {}
+        if limit := body.get("max_completion_tokens") or body.get("max_tokens"):
+            given["max_new_tokens"] = limit
+        decoding = Decoding(**given, seed=self.seed)
+        if (decoding.retry_truncated or inf) <= decoding.max_new_tokens:
+            raise ConfigError(
+                f"model {model}: retry_truncated = {decoding.retry_truncated} is no"
+                f" larger than max_new_tokens = {decoding.max_new_tokens}; raise it"
+            )
+        return decoding
 
     def _merged(self, name: str) -> dict[str, Any]:
         """Return a model's keys with those of the models that it extends."""

@@ -101,6 +101,10 @@ def _account(options: Options, entry: Prepared, suite: Suite, role: Role) -> Acc
     name = entry.spec.name
     baseline, path = stores.find_baseline(options.baselines, name, entry.spec, suite)
     decoding = options.decoding(entry.spec)
+    if isinstance(suite, EnvSuite) or entry.replay is not None:
+        # An episode cannot go on both with a turn and with what replaced it, and what
+        # is recorded is not said anew.
+        decoding = replace(decoding, retry_truncated=None)
     if options.add_run and baseline is not None:
         # A further run with the seeds of the stored ones would repeat them.
         decoding = of_run(decoding, baseline.runs)
@@ -161,7 +165,7 @@ def way_to_ask(
     """Return how the answers of a model to a suite are made."""
     if isinstance(account.suite, EnvSuite) and source is not None:
         return playing(account.suite, decoding, options, source, engine)
-    return completing(decoding, account.draws)
+    return completing(decoding, account.draws, account.suite.is_truncated)
 
 
 def flat(values: Iterable[Any]) -> Iterable[Any]:

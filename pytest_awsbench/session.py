@@ -32,13 +32,13 @@ from pytest_awsbench.opening import (
     way_to_ask,
 )
 from pytest_awsbench.options import Options
-from pytest_awsbench.records import Answer, Draws, Result, Run, Sample
+from pytest_awsbench.records import Answer, Completion, Draws, Result, Run, Sample
 from pytest_awsbench.repeating import of_run
 from pytest_awsbench.staging import source_of
 from pytest_awsbench.stopping import Stopper, open_stopper
 from pytest_awsbench.suites.env import NAME as ENV
 from pytest_awsbench.suites.env import EnvSuite
-from pytest_awsbench.suites.suite import Suite, pooled
+from pytest_awsbench.suites.suite import Suite, pooled, with_first
 
 
 EXIT_INFRA = 75
@@ -174,6 +174,13 @@ class BenchSession:
         if isinstance(completion, Draws):
             each = [self.score(suite, sample, one) for one in completion.completions]
             return pooled(completion, each)
+        if isinstance(completion, Completion) and completion.first is not None:
+            first = self.score(suite, sample, completion.first)
+            return with_first(self._scored(suite, sample, completion), first)
+        return self._scored(suite, sample, completion)
+
+    def _scored(self, suite: Suite, sample: Sample, completion: Answer) -> Result:
+        """Score one answer, or the trials of a task."""
         extra = self.config.hook.pytest_awsbench_score(
             suite=suite.name, sample=sample, completion=completion
         )

@@ -98,7 +98,9 @@ def identity(
             server=model.requests.server,
             version=_version(model.requests),
             fingerprint=answers[0].fingerprint,
-            digest=_digest([[a.reasoning, a.completion.text] for a in answers]),
+            digest=_digest([
+                [a.completion.reasoning, a.completion.text] for a in answers
+            ]),
         )
     finally:
         model.close()

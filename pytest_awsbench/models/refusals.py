@@ -6,7 +6,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 from pytest_awsbench.errors import ModelError
-from pytest_awsbench.models.replies import error_text, is_overflow
+from pytest_awsbench.models.overflows import Overflow
+from pytest_awsbench.models.replies import error_text, overflow_of
 
 
 if TYPE_CHECKING:
@@ -44,7 +45,12 @@ class PassingError(Exception):
 
 
 class OverflowingError(Exception):
-    """A prompt that is longer than the context that is served."""
+    """A prompt and a budget that do not fit into the context that is served."""
+
+    def __init__(self, told: str, overflow: Overflow) -> None:
+        super().__init__(told)
+        self.overflow = overflow
+        """As far as the server told."""
 
 
 def unreached(
@@ -94,6 +100,10 @@ def refused(
     """
     status = response.status_code
     said = f"{url}: the server answered {status}" + (f": {told}" if told else "")
+    overflow = overflow_of(decoded(response))
+    # llama.cpp called it a fault of its own for a while, at status 500.
+    if overflow is not None and (status in TOO_LONG or status == SERVER_ERROR):
+        return OverflowingError(said, overflow)
     if status in PASSING or status >= SERVER_ERROR:
         return PassingError(
             f"{said}; see its log, or lower concurrency",
@@ -102,8 +112,6 @@ def refused(
             strike=status >= SERVER_ERROR,
             gone=status in GONE,
         )
-    if status in TOO_LONG and is_overflow(told):
-        return OverflowingError(said)
     if status in DENIED:
         return ModelError(
             f"{said}; let api_key_env name the variable that holds a key which may use"
@@ -128,12 +136,18 @@ def no_json(url: str, response: "httpx.Response") -> PassingError | ModelError:
     )
 
 
+def decoded(response: "httpx.Response") -> object:
+    """Return the JSON of a response, None where there is none."""
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
 def server_words(response: "httpx.Response") -> str:
     """Return what a server says is wrong; a web page says nothing."""
-    try:
-        told = error_text(response.json())
-    except ValueError:
-        told = response.text
+    payload = decoded(response)
+    told = response.text if payload is None else error_text(payload)
     told = " ".join(told.split())
     return "" if told.startswith("<") else told
 

@@ -18,13 +18,14 @@ from pytest_awsbench.models.refusals import (
     MISSING,
     OverflowingError,
     PassingError,
+    decoded,
     no_json,
     refused,
     server_words,
     unreached,
 )
 from pytest_awsbench.models.replicas import Replica, Replicas
-from pytest_awsbench.models.replies import error_text, is_overflow, model_ids
+from pytest_awsbench.models.replies import error_text, model_ids, overflow_of
 
 
 TRIES = 5
@@ -132,7 +133,7 @@ class Requests:
         Raises:
             InfraError: if it fails for good.
             ModelError: if the server refuses it, and always will.
-            OverflowingError: if the prompt is too long.
+            OverflowingError: if prompt and budget do not fit into the context.
 
         """
         answered = self._replicas.answered
@@ -219,22 +220,20 @@ class _Trying:
         if not response.is_success:
             raise refused(url, response, told)
         self._requests.server = response.headers.get("Server", "")
-        try:
-            payload = response.json()
-        except ValueError:
-            payload = None
+        payload = decoded(response)
         if payload is None:
             raise no_json(url, response)
         if isinstance(payload, Mapping) and payload.get("error"):
-            raise self._error_in_success(url, self._shown(error_text(payload)))
+            raise self._error_in_success(url, payload)
         return payload
 
-    def _error_in_success(self, url: str, told: str) -> Exception:
+    def _error_in_success(self, url: str, payload: object) -> Exception:
         """Return what an error means that comes with status 200."""
+        told = self._shown(error_text(payload))
         if "unexpected endpoint" in told.lower():
             return self._missing(url, told)
-        if is_overflow(told):
-            return OverflowingError(f"{url}: {told}")
+        if (overflow := overflow_of(payload)) is not None:
+            return OverflowingError(f"{url}: {told}", overflow)
         return PassingError(
             f"{url}: the server answered an error: {told}; see its log",
             label="error in the reply",
