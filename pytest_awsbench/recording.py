@@ -9,10 +9,11 @@ import pytest
 from pytest_awsbench.errors import InfraError
 from pytest_awsbench.flags import ROOT
 from pytest_awsbench.gateplan import GatePlan
+from pytest_awsbench.ledger import Account
+from pytest_awsbench.options import EXIT_INFRA
 from pytest_awsbench.records import RIGHT, Result, answer_from_json
 from pytest_awsbench.runfile import episode_rows, run_document
 from pytest_awsbench.session import (
-    EXIT_INFRA,
     BenchSession,
     blamed,
     library_versions,
@@ -83,6 +84,7 @@ class Recorder:
         """Write the run, and say what kind of failure this was."""
         bench = self._bench
         self.record_completions(bench.finished())
+        self.notes += bench.opening_notes()
         if bench.role == "local":
             self.notes += bench.notes()
         for account in bench.accounts.values():
@@ -128,13 +130,21 @@ class Recorder:
                 )
 
     def _set_exit_status(self, session: pytest.Session) -> None:
-        """75 where infrastructure failed: trying again may help."""
+        """75 where infrastructure failed, and nothing else: trying again may help."""
         failure = self._bench.failure
-        lost = any(account.lost for account in self._bench.accounts.values())
-        if lost or isinstance(failure, InfraError):
+        accounts = self._bench.accounts.values()
+        lost = any(account.lost for account in accounts)
+        if isinstance(failure, InfraError) or (lost and not _red(accounts)):
             session.exitstatus = EXIT_INFRA
         elif failure is not None:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
+
+
+def _red(accounts: Iterable[Account]) -> bool:
+    """Whether a gate is red that no lost answer made so."""
+    return any(
+        v.red for account in accounts if not account.lost for v in account.verdicts
+    )
 
 
 class GateMemory:

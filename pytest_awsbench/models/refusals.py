@@ -16,6 +16,7 @@ DENIED: Final = frozenset({401, 403})
 MISSING: Final = 404
 PASSING: Final = frozenset({408, 409, 425, 429})
 SERVER_ERROR: Final = 500
+NOT_IMPLEMENTED: Final = 501
 GONE: Final = frozenset({502, 503, 504})
 TOO_LONG: Final = frozenset({400, 413, 422})
 
@@ -94,7 +95,7 @@ def refused(
     """
     status = response.status_code
     said = f"{url}: the server answered {status}" + (f": {told}" if told else "")
-    if status in PASSING or status >= SERVER_ERROR:
+    if status in PASSING or (status >= SERVER_ERROR and status != NOT_IMPLEMENTED):
         return PassingError(
             f"{said}; see its log, or lower concurrency",
             label=str(status),
