@@ -21,6 +21,16 @@ from pytest_awsbench.session import (
 from pytest_awsbench.stores import write_run
 
 
+SYMBOLS = {
+    "exact": "✓",
+    "complete": "✓",
+    "miss": "✗",
+    "truncated": "✗",
+}
+"""With ``-v``: right, or no command at all; all else is a command, but another one."""
+ANOTHER = "~"
+ASCII = {"✓": "+", "✗": "x"}
+"""For terminals that cannot show them."""
 LETTERS = {
     "exact": ".",
     "operation": "o",
@@ -41,6 +51,8 @@ class Recorder:
         self._bench = bench
         self.notes: list[str] = []
         self.folder: Path | None = None
+        self._unicode = _shows("".join(ASCII), bench.config)
+        self._told: set[tuple[tuple[str, str], str]] = set()
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -50,6 +62,7 @@ class Recorder:
         if lost is not None:
             account = self._bench.accounts[lost["model"], lost["suite"]]
             account.lost.add(lost["sample_id"])
+            self._once(report, account)
         sent = report.__dict__.pop("awsbench", None)
         if sent is not None:
             account = self._bench.accounts[sent["model"], sent["suite"]]
@@ -68,7 +81,9 @@ class Recorder:
         if getattr(report, "awsbench_rerun", False):
             return "rerun", "R", ("RERUN", {"yellow": True})
         if hasattr(report, "awsbench_lost"):
-            return "error", "E", ("INFRA", {"red": True})
+            # pytest explains every error; those that only repeat one are counted.
+            again = getattr(report, "awsbench_again", False)
+            return "lost" if again else "error", "E", ("INFRA", {"red": True})
         shown = getattr(report, "awsbench_shown", None)
         if shown is None or not report.passed:
             return None
@@ -76,7 +91,9 @@ class Recorder:
         colour = {"regressed": "red", "fixed": "green"}.get(change)
         if colour is None:
             colour = "green" if outcome in RIGHT else "yellow"
-        word = outcome.upper() + (f" ({change})" if change else "")
+        symbol = SYMBOLS.get(outcome, ANOTHER)
+        symbol = symbol if self._unicode else ASCII.get(symbol, symbol)
+        word = f"{symbol} {outcome.upper()}" + (f" ({change})" if change else "")
         return outcome, LETTERS.get(outcome, "x"), (word, {colour: True})
 
     @pytest.hookimpl(trylast=True)
@@ -103,6 +120,12 @@ class Recorder:
                 episodes = episode_rows(bench.accounts.values())
                 self.folder = write_run(bench.options.out, document, keep, episodes)
         self._set_exit_status(session)
+
+    def _once(self, report: pytest.TestReport, account: Account) -> None:
+        """Mark a loss whose reason was told for another item of the same model."""
+        why = (account.key, str(report.longrepr))
+        report.awsbench_again = why in self._told  # type: ignore[attr-defined]
+        self._told.add(why)
 
     def _adjust(self) -> None:
         """Adjust p for all gates that share the session's alpha, now that all ran."""
@@ -145,6 +168,18 @@ def _red(accounts: Iterable[Account]) -> bool:
     return any(
         v.red for account in accounts if not account.lost for v in account.verdicts
     )
+
+
+def _shows(text: str, config: pytest.Config) -> bool:
+    """Whether the terminal can show a text."""
+    if not config.pluginmanager.hasplugin("terminalreporter"):
+        return False
+    stream = getattr(config.get_terminal_writer(), "_file", None)
+    try:
+        text.encode(getattr(stream, "encoding", None) or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True
 
 
 class GateMemory:

@@ -246,12 +246,13 @@ class BenchSession:
             if account.draws < self.options.repeats
             and not isinstance(account.suite, EnvSuite)
         ]
-        notes += [
-            f"{name}: served: its answers may vary with load, so this run is not"
-            " bit-reproducible; --awsbench-repeats=3 shows how much"
-            for name, entry in self.prepared.items()
-            if entry.served is not None
-        ]
+        served = [name for name, entry in self.prepared.items() if entry.served]
+        if served:
+            notes.append(
+                f"{', '.join(served)}: served: {'their' if served[1:] else 'its'}"
+                " answers may vary with load, so this run is not bit-reproducible;"
+                " --awsbench-repeats=3 shows how much"
+            )
         if self.options.update and self.options.selected_from == 1:
             found = (
                 possible_selection(self.options.out, account)

@@ -11,9 +11,12 @@ from pytest_awsbench.records import RIGHT
 from pytest_awsbench.session import BenchSession
 from pytest_awsbench.showing import explain
 from pytest_awsbench.stats.status import Status
+from pytest_awsbench.suites.suite import Suite
 from pytest_awsbench.verdicts import line
 
 
+PAIR = 2
+"""Models that are shown side by side; more are ranked."""
 FLIPS = 3
 """Node ids of changed items that are shown without ``-v``."""
 
@@ -143,20 +146,40 @@ class Summary:
             reporter.write_line(line(verdict), red=red)
 
     def _comparisons(self, reporter: pytest.TerminalReporter) -> None:
-        """Put the models of one run beside each other."""
-        from pytest_awsbench.tables import comparison_lines
+        """Put the models of one run beside each other.
+
+        Two get each difference with its interval; more, or some that lost answers, are
+        ranked.
+        """
+        from pytest_awsbench.ranking import rankable
 
         for suite in self._bench.suites.values():
-            whole = [
+            asked = [
                 account
                 for account in self._bench.accounts.values()
-                if account.suite is suite and account.results and not account.missing
+                if account.suite is suite and rankable(account)
             ]
-            if len(whole) > 1:
-                names = " | ".join(account.model.name for account in whole)
-                reporter.section(f"awsbench: {suite.name}: {names}", sep="=")
-                for text in comparison_lines(whole):
-                    reporter.write_line(text)
+            answered = [account for account in asked if account.results]
+            if len(answered) > 1:
+                self._side_by_side(reporter, suite, asked)
+
+    def _side_by_side(
+        self, reporter: pytest.TerminalReporter, suite: Suite, asked: list[Account]
+    ) -> None:
+        """Write what two models differ in, or the rank of several."""
+        from pytest_awsbench.ranking import ranking_lines
+        from pytest_awsbench.tables import comparison_lines
+
+        if len(asked) == PAIR and not any(account.missing for account in asked):
+            names = " | ".join(account.model.name for account in asked)
+            reporter.section(f"awsbench: {suite.name}: {names}", sep="=")
+            lines = comparison_lines(asked)
+        else:
+            title = f"{len(asked)} models by {suite.primary}"
+            reporter.section(f"awsbench: {suite.name}: {title}", sep="=")
+            lines = ranking_lines(asked)
+        for text in lines:
+            reporter.write_line(text)
 
 
 def claim_lines(bench: BenchSession) -> Iterator[str]:

@@ -31,7 +31,7 @@ LAYERS = """
     stopping
     gateplan
     options flags hookspecs
-    runfile tables curvelines reproducing cells
+    runfile ranking tables curvelines reproducing cells
     hygiene
     ledger stores
     screening naming config
