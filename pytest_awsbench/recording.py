@@ -1,6 +1,7 @@
 """The main process's memory: every result and completion arrives here once."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -51,7 +52,6 @@ class Recorder:
         self._bench = bench
         self.notes: list[str] = []
         self.folder: Path | None = None
-        self._unicode = _shows("".join(ASCII), bench.config)
         self._told: set[tuple[tuple[str, str], str]] = set()
 
     @pytest.hookimpl(tryfirst=True)
@@ -120,6 +120,11 @@ class Recorder:
                 episodes = episode_rows(bench.accounts.values())
                 self.folder = write_run(bench.options.out, document, keep, episodes)
         self._set_exit_status(session)
+
+    @cached_property
+    def _unicode(self) -> bool:
+        """Whether the terminal shows all symbols; it is there once items run."""
+        return _shows("".join(ASCII), self._bench.config)
 
     def _once(self, report: pytest.TestReport, account: Account) -> None:
         """Mark a loss whose reason was told for another item of the same model."""
