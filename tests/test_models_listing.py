@@ -28,7 +28,7 @@ def asked_who(chat: Chat, **more: Any) -> Identity:
 # Engines
 
 
-PAGES = {
+PAGES: dict[str, tuple[dict[str, object], tuple[str, str, dict[str, Any]]]] = {
     # docs.vllm.ai: "/version"; "/v1/models" has "root", and "parent" of an adapter
     "vLLM": (
         {
@@ -81,7 +81,7 @@ PAGES = {
 
 @pytest.mark.parametrize("engine", PAGES)
 def test_engines(chat: Chat, engine: str) -> None:
-    """Each engine is known by its pages; of these only what says who answers is kept."""
+    """Each engine is known by its pages; only what says who answers is kept."""
     pages, (name, version, facts) = PAGES[engine]
     chat.pages |= {path: plain(page) for path, page in pages.items()}
 
@@ -135,17 +135,17 @@ def told(*tokens: tuple[str, float]) -> Answer:
 
 def test_noise_of_batching_changes_no_identity(chat: Chat) -> None:
     """After a token that another one could have won, an answer tells nothing."""
-    digests = []
-    for answer in (
+    answers = [
         told(("aws", 9.0), (" s3", 0.02), (" ls", 8.0)),
         told(("aws", 8.9), (" s3api", 0.01), (" list-buckets", 7.0)),
         told(("aws", 9.0), (" ec2", 5.0), (" ls", 8.0)),
-    ):
-        chat.behave = lambda _, answer=answer: answer
-        digests.append(asked_who(chat).digest)
+    ]
+    chat.behave = lambda asked: answers[asked.number // len(PROBES)]
 
-    assert digests[0] == digests[1]
-    assert digests[0] != digests[2]
+    first, batched, other = (asked_who(chat).digest for _ in answers)
+
+    assert first == batched
+    assert first != other
 
 
 def test_probes_come_one_after_the_other(chat: Chat) -> None:

@@ -18,6 +18,7 @@ from benchmarks.performance.generation import measure_generation
 from benchmarks.performance.overhead import measure_overhead, measure_unused
 from benchmarks.performance.process import measure_process
 from benchmarks.performance.scoring import measure_scoring, measure_statistics
+from benchmarks.performance.screening import measure_endurance, measure_screening
 
 
 PARTS: dict[str, Callable[[], dict[str, Any]]] = {
@@ -28,6 +29,8 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "scoring": measure_scoring,
     "statistics": measure_statistics,
     "environment": measure_environment,
+    "screening": measure_screening,
+    "endurance": measure_endurance,
 }
 
 
