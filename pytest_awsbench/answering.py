@@ -10,7 +10,7 @@ from typing import Protocol
 
 from pytest_awsbench.chunks import Chunk, plan_chunks
 from pytest_awsbench.engine import SLICE_S, Engine, attempt
-from pytest_awsbench.errors import InfraError
+from pytest_awsbench.errors import InfraError, ModelError
 from pytest_awsbench.models.spec import Model
 from pytest_awsbench.records import (
     Answer,
@@ -185,7 +185,11 @@ def each(
     ask = getattr(model, "generate_each", None)
     if ask is None:
         return list(attempt(model, prompts, decoding))
-    answers: list[Completion | InfraError] = ask(prompts, decoding)
+    try:
+        answers: list[Completion | InfraError] = ask(prompts, decoding)
+    except ModelError as refusal:
+        # It answered at the start: what it refuses now is missing, and not wrong.
+        raise InfraError(str(refusal)) from None
     return answers
 
 

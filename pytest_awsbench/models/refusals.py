@@ -17,6 +17,7 @@ DENIED: Final = frozenset({401, 403})
 MISSING: Final = 404
 PASSING: Final = frozenset({408, 409, 425, 429})
 SERVER_ERROR: Final = 500
+NOT_IMPLEMENTED: Final = 501
 GONE: Final = frozenset({502, 503, 504})
 TOO_LONG: Final = frozenset({400, 413, 422})
 
@@ -104,7 +105,7 @@ def refused(
     # llama.cpp called it a fault of its own for a while, at status 500.
     if overflow is not None and (status in TOO_LONG or status == SERVER_ERROR):
         return OverflowingError(said, overflow)
-    if status in PASSING or status >= SERVER_ERROR:
+    if status in PASSING or (status >= SERVER_ERROR and status != NOT_IMPLEMENTED):
         return PassingError(
             f"{said}; see its log, or lower concurrency",
             label=str(status),
