@@ -185,12 +185,23 @@ def each(
     ask = getattr(model, "generate_each", None)
     if ask is None:
         return list(attempt(model, prompts, decoding))
-    try:
-        answers: list[Completion | InfraError] = ask(prompts, decoding)
-    except ModelError as refusal:
-        # It answered at the start: what it refuses now is missing, and not wrong.
-        raise InfraError(str(refusal)) from None
+    answers: list[Completion | InfraError] = ask(prompts, decoding)
     return answers
+
+
+def losing(ask: Ask) -> Ask:
+    """Return a way to ask by which what a server refuses is lost, and not wrong.
+
+    It answered at the start: who refuses now has lost its model, or runs no more.
+    """
+
+    def lost(model: Model, chunk: Chunk, spare: Collection[str], keep: Keep) -> None:
+        try:
+            ask(model, chunk, spare, keep)
+        except ModelError as refusal:
+            raise InfraError(str(refusal)) from None
+
+    return lost
 
 
 def _each_twice(

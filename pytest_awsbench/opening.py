@@ -7,7 +7,7 @@ from typing import Any, Literal
 import pytest
 
 from pytest_awsbench import demo, stores
-from pytest_awsbench.answering import Ask, completing
+from pytest_awsbench.answering import Ask, completing, losing
 from pytest_awsbench.chunks import Chunk, in_order, plan_chunks
 from pytest_awsbench.engine import Engine
 from pytest_awsbench.envs.source import EnvSource
@@ -204,8 +204,10 @@ def way_to_ask(
 ) -> Ask:
     """Return how the answers of a model to a suite are made."""
     if isinstance(account.suite, EnvSuite) and source is not None:
-        return playing(account.suite, decoding, options, source, engine)
-    return completing(decoding, account.draws, account.suite.is_truncated)
+        ask = playing(account.suite, decoding, options, source, engine)
+    else:
+        ask = completing(decoding, account.draws, account.suite.is_truncated)
+    return losing(ask) if account.model.backend == "openai" else ask
 
 
 def flat(values: Iterable[Any]) -> Iterable[Any]:

@@ -255,9 +255,10 @@ class BenchSession:
         ]
         served = [name for name, entry in self.prepared.items() if entry.served]
         if served:
+            several = f"{len(served)} models are served: their"
             notes.append(
-                f"{', '.join(served)}: served: {'their' if served[1:] else 'its'}"
-                " answers may vary with load, so this run is not bit-reproducible;"
+                f"{several if served[1:] else f'{served[0]}: served: its'} answers may"
+                " vary with load, so this run is not bit-reproducible;"
                 " --awsbench-repeats=3 shows how much"
             )
         if self.options.update and self.options.selected_from == 1:

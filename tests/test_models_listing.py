@@ -158,6 +158,25 @@ def test_probes_come_one_after_the_other(chat: Chat) -> None:
     assert (body["temperature"], body["logprobs"], body["top_logprobs"]) == (0, True, 2)
 
 
+def test_probes_are_greedy_whatever_is_configured(chat: Chat) -> None:
+    """A drawn answer would be another model's every time."""
+    spec = ServedSpec(
+        base_urls=(chat.url,), model="small", extra_body={"temperature": 0.6}
+    )
+
+    identity(spec)
+
+    assert [asked.body["temperature"] for asked in chat.asked] == [0.0, 0.0]
+
+
+def test_context_without_room_for_a_probe(chat: Chat) -> None:
+    """Who cannot read one line cannot be judged, and the message says why."""
+    chat.behave = lambda _: refuses(400, "maximum context length is 8 tokens")
+
+    with pytest.raises(ModelError, match="8 tokens; serve a larger context"):
+        asked_who(chat)
+
+
 def test_server_without_log_probs(chat: Chat) -> None:
     """A server that refuses log-probs is asked without, from then on."""
 

@@ -202,8 +202,9 @@ def test_two_servers(project: pytest.Pytester, chat: Chat) -> None:
     assert len(chat.asked) == len(other.asked) == 40 + len(PROBES)
 
 
-def test_episodes_are_ranked(pytester: pytest.Pytester, chat: Chat) -> None:
-    """The env suite has a rank, too: by completion, with rewards and steps."""
+@pytest.fixture
+def words(pytester: pytest.Pytester) -> Behaviour:
+    """A project of 12 tasks, each to say two words, and who says them."""
     pytester.makeconftest(
         "from toy_env import Words\n\n\n"
         "def pytest_awsbench_env_factory(config):\n    return Words\n"
@@ -214,15 +215,22 @@ def test_episodes_are_ranked(pytester: pytest.Pytester, chat: Chat) -> None:
     )
     (pytester.path / "tasks.yaml").write_text(rows)
     pytester.makepyprojecttoml('[tool.awsbench]\ntasks = "tasks.yaml"\nmax_steps = 3\n')
-    chat.pages["/v1/models"] = models("mute", "able", "slow")
 
     def plays(asked: Asked) -> Answer:
         step = re.search(r"Step: (\d+)", asked.words)
-        words = ["amber", "indigo"]
-        return says(f"aws say {words[int(step[1])]}" if step else "aws s3 ls")
+        known = ["amber", "indigo"]
+        return says(f"aws say {known[int(step[1])]}" if step else "aws s3 ls")
 
+    return plays
+
+
+def test_episodes_are_ranked(
+    pytester: pytest.Pytester, chat: Chat, words: Behaviour
+) -> None:
+    """The env suite has a rank, too: by completion, with rewards and steps."""
+    chat.pages["/v1/models"] = models("mute", "able", "slow")
     chat.behave = by_model(
-        able=plays, slow=plays, mute=lambda _: says("aws say nothing")
+        able=words, slow=words, mute=lambda _: says("aws say nothing")
     )
 
     result = pytester.runpytest(screen(chat), "-m", "env")
@@ -270,6 +278,24 @@ def test_one_failing_model(project: pytest.Pytester, chat: Chat) -> None:
         "told apart from small by exact_match (*1 pair): none;"
         " not told apart: moody[*] (+0.0pp, p=1.000)",
     ])
+
+
+def test_episodes_of_a_failing_model(
+    pytester: pytest.Pytester, chat: Chat, words: Behaviour
+) -> None:
+    """A model that is unloaded while it plays loses its episodes alone."""
+    chat.pages["/v1/models"] = models("able", "gone")
+    chat.behave = by_model(
+        able=words,
+        gone=lambda a: refuses(404, "unloaded") if "TASK" in a.words else right(a),
+    )
+
+    result = pytester.runpytest(screen(chat), "-m", "env")
+
+    assert result.ret == 75
+    counts = result.parseoutcomes()
+    assert (counts["complete"], counts["errors"], counts["lost"]) == (12, 1, 11)
+    result.stdout.fnmatch_lines(["*404: unloaded*"])
 
 
 def test_red_gate_beside_a_failing_model(project: pytest.Pytester, chat: Chat) -> None:

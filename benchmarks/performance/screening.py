@@ -1,6 +1,7 @@
 """What screening adds to the time of the servers, and whether 10,000 requests last."""
 
 import json
+import resource
 import subprocess
 import sys
 import tempfile
@@ -64,7 +65,7 @@ def measure_endurance() -> dict[str, Any]:
 def _screened(folder: str, url: str, flying: int) -> dict[str, float]:
     """Screen all models once."""
     before = httpx.get(url.replace("/v1", "/busy")).json()
-    began = time.perf_counter()
+    spent, began = _spent(), time.perf_counter()
     command = ("-m", "pytest", f"--awsbench-model=all-{flying}", "-m", "dataset", "-q")
     subprocess.run(
         [sys.executable, *command],
@@ -81,8 +82,15 @@ def _screened(folder: str, url: str, flying: int) -> dict[str, float]:
         "seconds": wall,
         "the servers' own": own,
         "added to it": wall / own - 1,
+        "CPU seconds": _spent() - spent,
         "requests that are probes": asked - MODELS * PROMPTS,
     }
+
+
+def _spent() -> float:
+    """Return the processor's seconds of all processes that ended."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def _write(folder: Path, url: str) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
+from urllib.parse import quote
 
 from pytest_awsbench.models.endpoints import ServedSpec
 
@@ -63,7 +64,7 @@ _META: Final = ("n_params", "size", "n_vocab", "n_embd", "n_ctx_train")
 
 
 def engine_of(spec: ServedSpec, peek: Peek) -> Engine:
-    """Return what the first of a model's servers tells; asks nothing twice."""
+    """Return what the first of a model's servers tells, beside its answers."""
     url = spec.base_urls[0]
     root = url.removesuffix("/v1")
     name, version = "", ""
@@ -71,7 +72,7 @@ def engine_of(spec: ServedSpec, peek: Peek) -> Engine:
     for place in _PLACES:
         if name not in {"", place.engine}:
             continue
-        page = peek(f"{root}/{place.path.format(model=spec.model)}")
+        page = peek(f"{root}/{place.path.format(model=quote(spec.model))}")
         if isinstance(page, Mapping) and place.known_by in page:
             name = place.engine
             version = version or str(page.get(place.version) or "")

@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx
 
 from pytest_awsbench.errors import ModelError
+from pytest_awsbench.models.refusals import OverflowingError
 from pytest_awsbench.models.replies import Answered, read_reply
 from pytest_awsbench.models.served import ServedModel
 from pytest_awsbench.records import Decoding, Message, Prompt
@@ -28,7 +29,12 @@ DECODING: Final = Decoding(max_new_tokens=24)
 SURE: Final = 1.0
 """Natural logarithms by which a token must lead: noise of 16-bit weights is ten times
 smaller."""
-_ASKED: Final[Mapping[str, Any]] = {"logprobs": True, "top_logprobs": 2}
+_ASKED: Final[Mapping[str, Any]] = {
+    "logprobs": True,
+    "top_logprobs": 2,
+    # Whatever is configured: a drawn answer tells nobody.
+    "temperature": 0.0,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,11 +59,11 @@ def probe(model: ServedModel, probes: Sequence[Prompt]) -> Iterator[Probed]:
         for prompt in probes:
             body = model.body(prompt, DECODING)
             try:
-                yield _probed(model, client, {**more, **body})
+                yield _probed(model, client, {**body, **more})
             except ModelError:
                 if not more:
                     raise
-                # Not every server knows log-probs; this one may know nothing at all.
+                # Not every server knows log-probs; this one may refuse anything.
                 more = {}
                 yield _probed(model, client, body)
 
@@ -73,7 +79,10 @@ def _probed(
         whole = f"{answered.completion.reasoning}\n{answered.completion.text}"
         return Probed(answered, sure_part(payload, whole))
 
-    return model.requests.post(client, body, read)
+    try:
+        return model.requests.post(client, body, read)
+    except OverflowingError as overflow:
+        raise ModelError(f"{overflow}; serve a larger context") from None
 
 
 def sure_part(payload: object, whole: str) -> str:
