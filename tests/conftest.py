@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 
+import httpcore
 import pytest
 import yaml
 from projects import write_answers, write_data, wrong
@@ -16,6 +17,8 @@ pytest_plugins = ["pytester"]
 assert pytest_awsbench.starting
 assert pytest_awsbench.tables
 assert yaml
+# httpx knows the errors of the first of them that is imported, and of no other.
+assert httpcore
 
 Run = Callable[..., pytest.RunResult]
 """Run pytest in the project of a test, with a model and more arguments."""
