@@ -252,7 +252,8 @@ class Settings(DecodingTable):
             given["max_new_tokens"] = own["max_tokens"]
         # In the body of a request it may stand by either of its names.
         body = own.get("extra_body") or {}
-        if limit := body.get("max_completion_tokens") or body.get("max_tokens"):
+        limit = body.get("max_completion_tokens") or body.get("max_tokens")
+        if isinstance(limit, int):
             given["max_new_tokens"] = limit
         decoding = Decoding(**given, seed=self.seed)
         if (decoding.retry_truncated or inf) <= decoding.max_new_tokens:

@@ -60,8 +60,7 @@ def _cut(completion: Completion) -> str:
     }
     told = ends.get(completion.stop, "")
     if completion.first is not None:
-        told += f"\n(asked again: the first budget of {completion.first.tokens} tokens"
-        told += " was not enough)"
+        told += "\n(asked again: the first budget was not enough)"
     return told
 
 

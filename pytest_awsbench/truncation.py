@@ -65,23 +65,41 @@ def truncation_of(account: Account) -> Truncation:
 def truncation_lines(account: Account) -> Iterator[str]:
     """Yield what a table must say whose figures the budget made lower."""
     found = truncation_of(account)
-    of = f"of {found.answers}" + (" turns" if account.suite.name == "env" else "")
+    if any(isinstance(r.completion, Play) for r in account.results.values()):
+        yield from _turn_lines(found)
+        return
+    of = f"of {found.answers} truncated"
     if found.asked_again:
         yield (
-            f" {found.asked_again} {of} truncated at {found.budget} tokens, asked again"
+            f" {found.asked_again} {of} at {found.budget} tokens, asked again"
             f" with {found.retry_budget}: {_both(account, found)}"
         )
     if found.by_budget:
-        budget = found.retry_budget or found.budget
+        again = found.retry_budget is not None
+        remedy = (
+            "retry_truncated" if again else "max_new_tokens, or set retry_truncated"
+        )
         yield (
-            f" {found.by_budget} {of} truncated at {budget} tokens{_still(found)}:"
-            f" not over, so they count as 0; {_remedy(account, found)}"
+            f" {found.by_budget} {of} at {found.retry_budget or found.budget} tokens"
+            f"{_still(found)}: not over, so they count as 0; raise {remedy}"
         )
     if found.by_context:
         yield (
-            f" {found.by_context} {of} truncated by the context window: not over, so"
-            " they count as 0; shorten the prompts, or use a larger context"
+            f" {found.by_context} {of} by the context window: not over, so they count"
+            " as 0; shorten the prompts, or use a larger context"
         )
+
+
+def _turn_lines(found: Truncation) -> Iterator[str]:
+    """Yield which turns of episodes were cut off; what they sent went wrong, or not."""
+    of = f"of {found.answers} turns cut off"
+    if found.by_budget:
+        yield (
+            f" {found.by_budget} {of} at {found.budget} tokens{_still(found)}; raise"
+            " max_new_tokens"
+        )
+    if found.by_context:
+        yield f" {found.by_context} {of} by the context window; use a larger context"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,12 +172,3 @@ def _both(account: Account, found: Truncation) -> str:
 def _still(found: Truncation) -> str:
     """Say how many were still thinking."""
     return f" ({found.reasoning} while reasoning)" if found.reasoning else ""
-
-
-def _remedy(account: Account, found: Truncation) -> str:
-    """Say what would let answers end by themselves."""
-    if found.retry_budget is not None:
-        return "raise retry_truncated"
-    if account.suite.name == "env":
-        return "raise max_new_tokens"
-    return "raise max_new_tokens, or set retry_truncated"

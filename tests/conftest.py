@@ -17,7 +17,7 @@ pytest_plugins = ["pytester"]
 assert pytest_awsbench.starting
 assert pytest_awsbench.tables
 assert yaml
-# httpx imports it late, and knows the errors of the first one alone.
+# httpx knows the errors of the first of them that is imported, and of no other.
 assert httpcore
 
 Run = Callable[..., pytest.RunResult]

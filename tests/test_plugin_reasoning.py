@@ -278,6 +278,44 @@ def test_recorded_reasoning(project: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines([" mean answer: *, 8 characters of reasoning"])
 
 
+def test_turns(pytester: pytest.Pytester, chat: Chat) -> None:
+    """Of episodes, turns that were cut off are counted, and those that thought."""
+    tasks = [{"task_id": 0, "difficulty": "warmup", "description": "amber copper"}]
+    (pytester.path / "tasks.yaml").write_text(json.dumps(tasks))
+    pytester.makeconftest(
+        """
+        from toy_env import Words
+
+        def pytest_awsbench_env_factory(config):
+            return Words
+        """
+    )
+    pytester.makepyprojecttoml(
+        '[tool.awsbench]\ntasks = "tasks.yaml"\nretry_truncated = 2048\n'
+    )
+    words = iter([None, "amber", "copper"])
+
+    def speaks(asked: Asked) -> Answer:
+        word = next(words) if "TASK" in asked.words else "hello"
+        message = {"content": word and f"aws say {word}", "reasoning": THOUGHT}
+        reason = "stop" if word else "length"
+        return plain({
+            "choices": [{"message": message, "finish_reason": reason}],
+            "usage": {"completion_tokens": 128, "reasoning_tokens": 100},
+        })
+
+    chat.behave = speaks
+
+    result = pytester.runpytest(
+        f"--awsbench-model=openai:{chat.url}#small", "-m", "env"
+    )
+
+    result.stdout.fnmatch_lines([
+        " 1 of 3 turns cut off at 128 tokens (1 while reasoning); raise max_new_tokens",
+        " mean episode: 384.0 tokens (300.0 of reasoning), *",
+    ])
+
+
 def test_own_scorers(project: pytest.Pytester, configure: Any) -> None:
     """A suite of one's own: what was cut off and is not right is truncated, too."""
     project.makeconftest(

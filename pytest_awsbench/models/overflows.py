@@ -18,6 +18,11 @@ _OVERFLOW: Final = re.compile(
     r"|`inputs` tokens \+ `max_new_tokens`",
     re.IGNORECASE | re.DOTALL,
 )
+#: A refusal may name a parameter, too.
+_BEYOND: Final = re.compile(
+    r"exceed|longer|larger|greater|maximum|overflow|must be <=|too (?:long|large|many)",
+    re.IGNORECASE,
+)
 #: The first that is found counts. OpenAI, vLLM, SGLang; TGI; llama.cpp and Ollama; LM
 #: Studio; llama-cpp-python.
 _CONTEXT: Final = (
@@ -73,7 +78,7 @@ class Overflow:
 
         """
         named = str(error.get("type")) == "exceed_context_size_error"
-        if not named and _OVERFLOW.search(told) is None:
+        if not named and not (_OVERFLOW.search(told) and _BEYOND.search(told)):
             return None
         return cls(
             context=_count(error.get("n_ctx")) or _found(_CONTEXT, told),

@@ -101,9 +101,10 @@ def refused(
     """
     status = response.status_code
     said = f"{url}: the server answered {status}" + (f": {told}" if told else "")
-    overflow = overflow_of(decoded(response))
-    # llama.cpp called it a fault of its own for a while, at status 500.
-    if overflow is not None and (status in TOO_LONG or status == SERVER_ERROR):
+    overflow = overflow_of(decoded(response) or {"message": response.text})
+    # llama.cpp called it a fault of its own for a while, at status 500, with numbers.
+    counted = overflow is not None and overflow.context is not None
+    if overflow and (status in TOO_LONG or (counted and status == SERVER_ERROR)):
         return OverflowingError(said, overflow)
     if status in PASSING or (status >= SERVER_ERROR and status != NOT_IMPLEMENTED):
         return PassingError(

@@ -136,7 +136,7 @@ def overflow_of(payload: object) -> Overflow | None:
     >>> told = "The input (5000 tokens) is longer than the model's context length (4096"
     >>> overflow_of({"object": "error", "message": told}).room(128)
     -904
-    >>> overflow_of({"error": "unknown parameter: seed"}) is None
+    >>> overflow_of({"error": "unknown parameter: context_length"}) is None
     True
     """
     nested = _mapping(_mapping(payload).get("error"))
