@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -83,11 +82,10 @@ def write_page(
 def html_report(
     document: RunDocument, history: Sequence[Mapping[str, Any]] = ()
 ) -> str:
-    """Return the page; jinja2 and matplotlib are imported for it alone."""
-    page: str = import_module("pytest_awsbench.reports.html").html_report(
-        document, history
-    )
-    return page
+    """Return the page; what draws it is imported for it alone."""
+    from pytest_awsbench.reports import html
+
+    return html.html_report(document, history)
 
 
 def _write(path: Path, make: Callable[[], str]) -> str | None:
