@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
@@ -130,6 +131,11 @@ def _trusted(text: str) -> "markupsafe.Markup":
     return markupsafe.Markup(text)  # noqa: S704 - see above
 
 
+def _words(text: str) -> "markupsafe.Markup":
+    """Return a text that stands between tags: quotes, of which JSON is full, stay."""
+    return _trusted(html.escape(visible(text), quote=False))
+
+
 def _environment() -> "jinja2.Environment":
     """Return what templates are rendered with: everything is escaped, and visible."""
     import jinja2
@@ -142,6 +148,7 @@ def _environment() -> "jinja2.Environment":
         finalize=_shown,
     )
     environment.filters["svg"] = _trusted
+    environment.filters["words"] = _words
     environment.globals.update(
         value=units.value,
         difference=units.difference,

@@ -1,5 +1,6 @@
 """The items of a run as a report shows them: asked, answered, and what changed."""
 
+import html
 import shlex
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -187,7 +188,11 @@ def items_of(data: Document, episodes: Episodes) -> Items:
 
 def _limit(data: Document, episodes: Episodes) -> int:
     """Return how much of each text fits into a page with all the others."""
-    sizes = [len(t.encode("utf-8", "replace")) for t in _texts(data, episodes)]
+    # No page shows more of a text than the first limit.
+    sizes = [
+        len(html.escape(text[: LIMITS[0]], quote=False).encode("utf-8", "replace"))
+        for text in _texts(data, episodes)
+    ]
     return next(
         (limit for limit in LIMITS if sum(min(s, limit) for s in sizes) <= BUDGET),
         LIMITS[-1],

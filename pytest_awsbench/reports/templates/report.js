@@ -17,7 +17,7 @@
   };
   const shown = (text) => (Array.isArray(text) ? text[0] : text);
   const block = (text, name) => {
-    const parts = [make("pre", { className: `text ${name}`, dir: "auto" }, shown(text))];
+    const parts = [make("pre", { className: `text ${name}` }, shown(text))];
     if (shown(text).length > 1500) {
       parts[0].classList.add("long");
       parts[0].tabIndex = 0;
@@ -51,10 +51,18 @@
       make("ol", { className: "timeline" }, ...turns.map(turnNode)),
     ];
   };
-  const again = (id, command) => {
-    const link = make("a", { className: "link", href: `#${encodeURIComponent(id)}` }, "Link to this item");
-    const copy = make("button", { type: "button", className: "copy" }, "Copy");
-    return make("p", { className: "again" }, make("code", {}, command), " ", copy, " ", link);
+  // A button that copies works with this script alone, so it comes from here.
+  const equip = (line) => {
+    if (!line.querySelector(".copy")) {
+      line.append(" ", make("button", { type: "button", className: "copy" }, "Copy"));
+    }
+  };
+  const equipItem = (node) => {
+    const line = node.querySelector(".again");
+    if (line.querySelector(".copy")) return;
+    equip(line);
+    const href = `#${encodeURIComponent(node.id)}`;
+    line.append(" ", make("a", { className: "link", href }, "Link to this item"));
   };
 
   // Items in the page first, in their order; then those that are simply right.
@@ -66,7 +74,8 @@
     record.text = () => [id, ...messages.map((m) => shown(m[1])), shown(target), ...answers.map((a) => shown(a[1])),
       ...played.flatMap((episode) => episode[4].flatMap((turn) => turn.slice(0, 3).map(shown)))].join("\n");
     record.build = () => {
-      const body = make("div", { className: "body" }, again(id, command));
+      const body = make("div", { className: "body" },
+        make("p", { className: "again" }, make("code", {}, command)));
       messages.forEach(([role, text]) =>
         body.append(row(role === "user" ? "Prompt" : `Prompt (${role})`, ...block(text, "prompt"))));
       if (shown(target)) body.append(row("Target", ...block(target, "target")));
@@ -89,7 +98,11 @@
 
   let matching = records;
   let page = 0;
-  const nodeOf = (record) => (record.node ??= record.build());
+  const nodeOf = (record) => {
+    record.node ??= record.build();
+    equipItem(record.node);
+    return record.node;
+  };
 
   const draw = () => {
     const last = Math.max(0, Math.ceil(matching.length / PAGE) - 1);
@@ -192,6 +205,7 @@
     draw();
   });
 
+  document.querySelectorAll(".head .again, .card .again").forEach(equip);
   form.hidden = false;
   found.hidden = false;
   draw();
