@@ -164,7 +164,7 @@ class Result(Table):
     outcome: str
     k: Annotated[int, Field(ge=1)]
     squares: dict[str, Number]
-    first_scores: dict[str, Number | None] = {}
+    first_scores: dict[str, Number | None] = Field(default_factory=dict)
     """With the first budget; empty where nothing was asked again."""
 
 
