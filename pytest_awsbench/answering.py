@@ -10,7 +10,7 @@ from typing import Protocol
 
 from pytest_awsbench.chunks import Chunk, plan_chunks
 from pytest_awsbench.engine import SLICE_S, Engine, attempt
-from pytest_awsbench.errors import InfraError
+from pytest_awsbench.errors import InfraError, ModelError
 from pytest_awsbench.models.spec import Model
 from pytest_awsbench.records import (
     Answer,
@@ -187,6 +187,21 @@ def each(
         return list(attempt(model, prompts, decoding))
     answers: list[Completion | InfraError] = ask(prompts, decoding)
     return answers
+
+
+def losing(ask: Ask) -> Ask:
+    """Return a way to ask by which what a server refuses is lost, and not wrong.
+
+    It answered at the start: who refuses now has lost its model, or runs no more.
+    """
+
+    def lost(model: Model, chunk: Chunk, spare: Collection[str], keep: Keep) -> None:
+        try:
+            ask(model, chunk, spare, keep)
+        except ModelError as refusal:
+            raise InfraError(str(refusal)) from None
+
+    return lost
 
 
 def _each_twice(

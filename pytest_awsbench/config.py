@@ -72,11 +72,12 @@ class ModelTable(DecodingTable):
     base_url: str | list[str] | None = None
     """Of backend ``openai``: one, or one per replica."""
     model: str | None = None
-    """As the server calls it."""
+    """As the server calls it; with ``*`` or ``?`` all that match."""
     api_key_env: str | None = None
     headers_env: dict[str, str] | None = None
     concurrency: PositiveInt | None = None
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    startup_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     max_tokens: PositiveInt | None = None
     """What servers call ``max_new_tokens``."""
     extra_body: dict[str, Any] | None = None
@@ -189,6 +190,8 @@ class Settings(DecodingTable):
     """Share of held-out prompts that may stand in the training rows."""
     baselines: str = "awsbench_baselines"
     keep_runs: PositiveInt = 20
+    report: bool = True
+    """Whether reports are written after every run."""
     env: str | None = None
     """``builtin`` (the default), or the URL of an OpenEnv server."""
     env_timeout: Annotated[float, Field(gt=0)] = 300.0
@@ -305,6 +308,7 @@ SERVED = (
     "headers_env",
     "concurrency",
     "timeout",
+    "startup_timeout",
     "extra_body",
 )
 """Keys of backend ``openai`` alone."""
@@ -324,7 +328,7 @@ def _served(name: str, keys: dict[str, Any]) -> ModelSpec:
     served = ServedSpec(
         base_urls=(urls,) if isinstance(urls, str) else tuple(urls), **given
     )
-    return ModelSpec(name=name, backend="openai", served=served)
+    return ModelSpec(name=name, backend="openai", served=served, configured=name)
 
 
 def _spec(name: str, keys: dict[str, Any], root: Path) -> ModelSpec:
@@ -351,7 +355,7 @@ def _spec(name: str, keys: dict[str, Any], root: Path) -> ModelSpec:
     for key in ("path", "adapter", "chat_template"):
         if key in keys and _exists(root / keys[key]):
             keys[key] = str(root / keys[key])
-    return ModelSpec(name=name, **keys)
+    return ModelSpec(name=name, configured=name, **keys)
 
 
 def _exists(path: Path) -> bool:

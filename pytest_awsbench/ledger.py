@@ -35,6 +35,8 @@ class Account:
     journal: Journal
     draws: int = 1
     """Answers to each prompt; of episodes the suite's settings say how many trials."""
+    chunk_size: int = 0
+    """Prompts that are generated together."""
     recorded: Mapping[str, Answer] = field(default_factory=dict)
     """Answers of an earlier run that are kept (``--awsbench-resume``)."""
     results: dict[str, Result] = field(default_factory=dict)
@@ -118,6 +120,11 @@ def journal_of(
 def arm_of(run: Run, suite: Suite, label: str) -> Arm:
     """Return a run as one side of a comparison."""
     return Baseline.from_run(run, suite.versions).arm(label)
+
+
+def this_run(model: str) -> str:
+    """Return the label of another model of this run, as a side of a comparison."""
+    return f"{model}, this run"
 
 
 def now() -> str:

@@ -2,12 +2,16 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any, Self, TypeAlias
 
 from pytest_awsbench.episodes import Play, StopReason
+
+
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +83,15 @@ def prompt_hash(prompt: Prompt) -> str:
     """Return the digest of a prompt: 16 hex digits over roles and contents."""
     text = json.dumps([[m.role, m.content] for m in prompt], ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def well_formed(text: str) -> str:
+    r"""Return a text that every file can hold: half a surrogate pair becomes U+FFFD.
+
+    >>> ascii(well_formed("a\ud800b"))
+    "'a\\ufffdb'"
+    """
+    return _HALF_PAIR.sub("\ufffd", text)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

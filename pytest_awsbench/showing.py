@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from pytest_awsbench.episodes import Episode, Play, Turn
 from pytest_awsbench.records import Answer, Completion, Prompt, Sample
+from pytest_awsbench.reports.visible import visible
 
 
 WIDTH = 2_000
@@ -15,7 +16,15 @@ REASONING = 240
 
 
 def explain(sample: Sample, answer: Answer) -> str:
-    """Return what was asked and what came of it, for a terminal or a report."""
+    """Return what was asked and what came of it, for a terminal or a report.
+
+    Characters that steer a terminal or show nothing are named.
+    """
+    return visible(_explained(sample, answer))
+
+
+def _explained(sample: Sample, answer: Answer) -> str:
+    """Return what was asked and answered, verbatim."""
     if isinstance(answer, Play):
         return "\n".join([f"task: {_last_user(sample.prompt)}", *_transcripts(answer)])
     if isinstance(answer, Completion):

@@ -4,8 +4,10 @@ import pytest
 
 from pytest_awsbench.collection import Collection
 from pytest_awsbench.flags import MARKERS, table_of
+from pytest_awsbench.junit import JunitProperties
 from pytest_awsbench.options import Options
 from pytest_awsbench.recording import GateMemory, Recorder
+from pytest_awsbench.reporting import Reporter
 from pytest_awsbench.running import Runner
 from pytest_awsbench.session import BenchSession, session_key, session_of
 from pytest_awsbench.summary import Summary
@@ -46,6 +48,8 @@ def _register_main(bench: BenchSession, config: pytest.Config) -> None:
     plugins.register(recorder, "awsbench-recorder")
     plugins.register(GateMemory(config, bench.gates), "awsbench-gate-memory")
     plugins.register(Summary(bench, recorder), "awsbench-summary")
+    plugins.register(JunitProperties(recorder), "awsbench-junit")
+    plugins.register(Reporter(bench, recorder), "awsbench-reporter")
     if bench.role == "controller":
         from pytest_awsbench.distribute import Distribution
 

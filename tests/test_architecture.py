@@ -18,8 +18,9 @@ LAYERS = """
     power
     plugin
     starting
-    distribute summary
+    distribute summary reporting junit
     recording running
+    writing remarks
     fixtures
     handles
     userprompts collection
@@ -31,10 +32,12 @@ LAYERS = """
     stopping
     gateplan
     options flags hookspecs
-    runfile tables truncation curvelines reproducing cells
+    ranking tables curvelines reproducing
+    measuring earlier runfile flips figures
+    hardware pacing truncation cells
     hygiene
     ledger stores
-    naming config
+    screening naming config
     repeating
     foresight
     baselines judging comparing pairing verdicts gates
@@ -43,21 +46,22 @@ LAYERS = """
     suites.playing
     suites.seating suites.prompting suites.suite suites.leakage
     showing
+    reports.visible
     scoring.answers scoring.episodes
     envs.source envs.embedded envs.catalog envs.yamlfiles
     envs.preflight envs.client envs.sockets envs.reaching envs.outages envs.frames
     envs.urls envs.schema envs.protocol envs.server.universe
     models.loading models.transformers models.replay models.weights
-    models.listing models.served models.fitting models.requesting models.refusals
-    models.replicas
-    models.replies models.overflows models.spec models.endpoints
+    models.listing models.probing models.engines models.absent models.served
+    models.fitting models.requesting models.startup models.refusals
+    models.replicas models.replies models.overflows models.spec models.endpoints
     hub
     scoring.reasoning
     records episodes errors
 """
 
 #: Folders whose modules may import each other freely.
-FOLDERS = ("demo", "scoring", "stats", "models", "suites", "envs")
+FOLDERS = ("demo", "scoring", "stats", "models", "suites", "envs", "reports")
 SHELL = {
     "power",
     "plugin",
@@ -65,6 +69,10 @@ SHELL = {
     "distribute",
     "summary",
     "recording",
+    "reporting",
+    "junit",
+    "writing",
+    "remarks",
     "running",
     "handles",
     "fixtures",

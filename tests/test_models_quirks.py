@@ -417,7 +417,7 @@ def test_adapters_are_models(chat: Chat, served: Served) -> None:
     listed = [{"object": "model", "owned_by": "vllm", **row} for row in rows]
     chat.pages["/v1/models"] = plain({"object": "list", "data": listed})
 
-    names = list_models(chat.url)
+    names = list_models(ServedSpec(base_urls=(chat.url,)))
     for name in names:
         served(model=name).generate(ask("a"), DECODING)
 

@@ -670,20 +670,20 @@ def test_list_models(chat: Chat) -> None:
     """Models come in the server's order, each once."""
     chat.pages["/v1/models"] = models("b", "a", "b")
 
-    assert list_models(chat.url) == ("b", "a")
+    assert list_models(ServedSpec(base_urls=(chat.url,))) == ("b", "a")
 
 
 def test_list_is_empty(chat: Chat) -> None:
     """A server may have nothing loaded."""
     chat.pages["/v1/models"] = models()
 
-    assert list_models(chat.url) == ()
+    assert list_models(ServedSpec(base_urls=(chat.url,))) == ()
 
 
 def test_list_without_v1(chat: Chat) -> None:
     """The address that works is suggested."""
     with pytest.raises(ModelError, match=f"the API is at {chat.url}: give that"):
-        list_models(chat.root)
+        list_models(ServedSpec(base_urls=(chat.root,)))
 
 
 def test_list_that_is_none(chat: Chat, waits: list[float]) -> None:
@@ -691,7 +691,7 @@ def test_list_that_is_none(chat: Chat, waits: list[float]) -> None:
     chat.pages["/v1/models"] = plain({"models": []})
 
     with pytest.raises(InfraError, match="sent no list of models"):
-        list_models(chat.url, sleep=waits.append)
+        list_models(ServedSpec(base_urls=(chat.url,)), sleep=waits.append)
 
 
 def test_identity(chat: Chat) -> None:
@@ -704,7 +704,7 @@ def test_identity(chat: Chat) -> None:
     other = identity(spec)
 
     assert first == again
-    assert (first.model, first.version, first.fingerprint) == (
+    assert (first.model, first.engine.version, first.fingerprint) == (
         "small",
         "0.11.0",
         "fp_1",

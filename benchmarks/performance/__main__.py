@@ -17,7 +17,9 @@ from benchmarks.performance.environment import measure_environment
 from benchmarks.performance.generation import measure_generation
 from benchmarks.performance.overhead import measure_overhead, measure_unused
 from benchmarks.performance.process import measure_process
+from benchmarks.performance.reports import measure_reports
 from benchmarks.performance.scoring import measure_scoring, measure_statistics
+from benchmarks.performance.screening import measure_endurance, measure_screening
 
 
 PARTS: dict[str, Callable[[], dict[str, Any]]] = {
@@ -28,6 +30,9 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "scoring": measure_scoring,
     "statistics": measure_statistics,
     "environment": measure_environment,
+    "reports": measure_reports,
+    "screening": measure_screening,
+    "endurance": measure_endurance,
 }
 
 

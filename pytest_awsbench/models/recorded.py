@@ -13,6 +13,7 @@ from pytest_awsbench.records import (
     Message,
     Sample,
     prompt_hash,
+    well_formed,
 )
 from pytest_awsbench.scoring.reasoning import from_message
 
@@ -168,11 +169,11 @@ def _completion(where: str, row: Mapping[str, Any]) -> Completion:
         raise DataError(f"{where}: 'tokens' must be a whole number, got {tokens!r}")
     found = from_message({"content": text, "reasoning": row.get("reasoning")})
     return Completion(
-        text=found.answer,
+        text=well_formed(found.answer),
         stop=stop,
         tokens=tokens,
         latency=_number(where, row, "latency"),
-        reasoning=found.reasoning,
+        reasoning=well_formed(found.reasoning),
     )
 
 

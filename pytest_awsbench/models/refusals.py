@@ -17,6 +17,7 @@ DENIED: Final = frozenset({401, 403})
 MISSING: Final = 404
 PASSING: Final = frozenset({408, 409, 425, 429})
 SERVER_ERROR: Final = 500
+NOT_IMPLEMENTED: Final = 501
 GONE: Final = frozenset({502, 503, 504})
 TOO_LONG: Final = frozenset({400, 413, 422})
 
@@ -105,7 +106,7 @@ def refused(
     counted = overflow is not None and overflow.context is not None
     if overflow and (status in TOO_LONG or (counted and status == SERVER_ERROR)):
         return OverflowingError(said, overflow)
-    if status in PASSING or status >= SERVER_ERROR:
+    if status in PASSING or (status >= SERVER_ERROR and status != NOT_IMPLEMENTED):
         return PassingError(
             f"{said}; see its log, or lower concurrency",
             label=str(status),

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from pytest_awsbench.episodes import StopReason
 from pytest_awsbench.models.overflows import Overflow
-from pytest_awsbench.records import Completion
+from pytest_awsbench.records import Completion, well_formed
 from pytest_awsbench.scoring.reasoning import from_message
 
 
@@ -60,12 +60,12 @@ def read_reply(payload: object, *, budget: int, seconds: float) -> Answered:
     found = from_message(message)
     return Answered(
         completion=Completion(
-            text=found.answer,
+            text=well_formed(found.answer),
             stop=stop_reason(reason, tokens, budget),
             prompt_tokens=_count(usage.get("prompt_tokens")),
             tokens=tokens,
             latency=round(seconds, 4),
-            reasoning=found.reasoning,
+            reasoning=well_formed(found.reasoning),
             reasoning_tokens=_reasoning_tokens(usage) if found.reasoning else None,
         ),
         reasoning_closed=found.closed,

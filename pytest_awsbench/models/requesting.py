@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
-from tenacity.stop import stop_after_attempt
 
 from pytest_awsbench.errors import ConfigError, InfraError, ModelError
 from pytest_awsbench.models.endpoints import Secrets, ServedSpec
@@ -26,6 +25,7 @@ from pytest_awsbench.models.refusals import (
 )
 from pytest_awsbench.models.replicas import Replica, Replicas
 from pytest_awsbench.models.replies import error_text, model_ids, overflow_of
+from pytest_awsbench.models.startup import PAUSE_S, Startup
 
 
 TRIES = 5
@@ -38,6 +38,8 @@ SHOWN = 300
 """Characters of a server's words that a message repeats."""
 CONNECT_S = 10.0
 """Seconds that a connection may take."""
+PEEK_S = 10.0
+"""Seconds for what a run can do without."""
 
 T = TypeVar("T")
 
@@ -45,6 +47,7 @@ Read = Callable[[object, float], T]
 """Makes something of a decoded body and the seconds that it took; a ValueError says
 what is wrong with it."""
 
+_TRIED = f"after {TRIES} tries"
 # Not the generator of the session, whose draws are the user's to seed.
 _JITTER = random.SystemRandom()
 
@@ -54,10 +57,19 @@ class Requests:
 
     No error has the library's own as its cause: those hold headers, and with them
     keys, in frames that a traceback with locals would show.
+
+    Args:
+        spec: where it is, and how it is asked.
+        sleep: waits between tries.
+        startup: patience with a server that is still loading; by default none.
+
     """
 
     def __init__(
-        self, spec: ServedSpec, sleep: Callable[[float], None] = time.sleep
+        self,
+        spec: ServedSpec,
+        sleep: Callable[[float], None] = time.sleep,
+        startup: Startup | None = None,
     ) -> None:
         self.spec = spec
         self.secrets = Secrets.of(spec)
@@ -65,13 +77,14 @@ class Requests:
         """What the server calls itself in its headers."""
         self._replicas = Replicas(spec.base_urls)
         self._retrying = Retrying(
-            stop=stop_after_attempt(TRIES),
-            wait=_wait,
+            stop=self._gives_up,
+            wait=self._pause,
             retry=retry_if_exception_type(PassingError),
             sleep=sleep,
             before_sleep=self._count,
             reraise=True,
         )
+        self._startup = startup or Startup()
         self._again: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._tls = _tls(spec)
@@ -116,7 +129,7 @@ class Requests:
     def peek(self, client: httpx.Client, url: str) -> object:
         """Return the JSON at a URL, None for whatever else is there; asked once."""
         try:
-            response = client.get(url)
+            response = client.get(url, timeout=PEEK_S)
             return response.json() if response.is_success else None
         except (httpx.HTTPError, ValueError):
             return None
@@ -141,12 +154,24 @@ class Requests:
         try:
             answer: T = self._retrying(trying.once, read)
         except PassingError as error:
-            told, gone = f"{error} (after {TRIES} tries)", error.gone
+            tried = self._startup.told if self._startup.waited else _TRIED
+            told, gone = f"{error} ({tried})", error.gone
         else:
+            self._startup.heard()
             return answer
         if gone:
             self._replicas.give_up(answered, told)
         raise InfraError(told)
+
+    def _gives_up(self, state: RetryCallState) -> bool:
+        """Whether no further try is worth it."""
+        if self._startup.waits(_failure(state)):
+            return False
+        return self._startup.waited or state.attempt_number >= TRIES
+
+    def _pause(self, state: RetryCallState) -> float:
+        """Return the seconds until the next try."""
+        return PAUSE_S if self._startup.waits(_failure(state)) else _wait(state)
 
     def _count(self, state: RetryCallState) -> None:
         """Count a try that was not the last."""

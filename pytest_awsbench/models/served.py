@@ -15,6 +15,7 @@ from pytest_awsbench.models.endpoints import ServedSpec
 from pytest_awsbench.models.fitting import Fitting, limit_of
 from pytest_awsbench.models.replies import Answered, first_line
 from pytest_awsbench.models.requesting import Requests
+from pytest_awsbench.models.startup import Startup
 from pytest_awsbench.records import Completion, Decoding, ModelCard, Prompt
 
 
@@ -31,6 +32,7 @@ class ServedModel:
         spec: where it is, and how it is asked.
         card: who it is.
         sleep: waits between tries.
+        startup: patience with a server that is still loading; by default none.
 
     Raises:
         ConfigError: if an environment variable is missing.
@@ -43,10 +45,12 @@ class ServedModel:
         card: ModelCard,
         *,
         sleep: Callable[[float], None] = time.sleep,
+        startup: Startup | None = None,
     ) -> None:
         self.card = card
         self.spec = spec
-        self.requests = Requests(spec, sleep)
+        self.requests = Requests(spec, sleep, startup)
+        self._seen: set[tuple[str, str]] = set()
         self._idle: deque[httpx.Client] = deque()
         self._closed = False
         self._fitting = Fitting(self.requests)
@@ -57,7 +61,7 @@ class ServedModel:
     @property
     def notes(self) -> list[str]:
         """What happened that a report must say."""
-        return [*self.requests.notes, *self._fitting.notes]
+        return [*self.requests.notes, *self._fitting.notes, *self._changed()]
 
     def generate(
         self, prompts: Sequence[Prompt], decoding: Decoding
@@ -231,7 +235,22 @@ class ServedModel:
         """
         body, budget = self.body(prompt, decoding), self._budget(decoding)
         answered = self._fitting.ask(client, body, budget)
+        self._seen.add((answered.model, answered.fingerprint))
         return first_line(answered) if decoding.stop_at_newline else answered
+
+    def _changed(self) -> list[str]:
+        """Say that the server answered as more than one model during the run."""
+        asked = self.card.details
+        known = (asked.get("served_as", ""), asked.get("fingerprint", ""))
+        others = [_who(*who) for who in sorted(self._seen - {known})]
+        if "served_as" not in asked or not others:
+            return []
+        said = (
+            f"answers came from {', '.join(others)}, and at the start from"
+            f" {_who(*known)}: the model or its server was changed during the run;"
+            " run it again"
+        )
+        return [said]
 
     def _client(self) -> httpx.Client:
         """Return a client that nobody uses, with its open connections."""
@@ -245,6 +264,11 @@ class ServedModel:
         self._idle.append(client)
         if self._closed:
             self.close()
+
+
+def _who(model: str, fingerprint: str) -> str:
+    """Name who answered."""
+    return f"{model or 'no name'}" + (f" ({fingerprint})" if fingerprint else "")
 
 
 def _first(given: float | None, otherwise: float) -> float:

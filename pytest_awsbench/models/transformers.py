@@ -68,6 +68,8 @@ class TransformersModel:
         self._ends = _end_tokens(checkpoint.module, tokenizer)
         self._tags = _reasoning_tags(tokenizer)
         self._plain = is_plain(checkpoint.module)
+        self.device_name = _named(checkpoint.device)
+        """For people, such as ``cpu`` or the name of a GPU."""
 
     @property
     def module(self) -> Any:
@@ -289,6 +291,13 @@ def _end_tokens(module: Any, tokenizer: Any) -> frozenset[int]:
     vocabulary = tokenizer.get_vocab()
     ids += [tokenizer.eos_token_id, *(vocabulary.get(t) for t in ENDS_OF_TURN)]
     return frozenset(i for i in ids if i is not None)
+
+
+def _named(device: torch.device) -> str:
+    """Return a device as people call it."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return str(device)
 
 
 def _reasoning_tags(tokenizer: Any) -> dict[int, str]:
