@@ -10,6 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 from pytest_awsbench.collection import RootCollector
 from pytest_awsbench.errors import AwsbenchError, InfraError, ModelError
 from pytest_awsbench.flags import ROOT
+from pytest_awsbench.opening import sent_to_workers
 from pytest_awsbench.recording import Recorder
 from pytest_awsbench.session import BenchSession
 
@@ -78,6 +79,8 @@ class Distribution:
             "awsbench_wanted": True,
             "awsbench_slot": slot,
             "awsbench_recorded": self._recorded(),
+            "awsbench_found": {k: [*v] for k, v in self._bench.options.found.items()},
+            "awsbench_served": sent_to_workers(self._bench.prepared),
             "awsbench_decided": str(self._bench.stopper.folder.absolute()),
         }
         if self._bench.source is not None:

@@ -9,6 +9,7 @@
     ├── StoreError    baselines, journals, output folder  exit status 4
     ├── ReportError   runs that are read again, reports   exit status 2 of awsbench
     └── InfraError    hub, device, worker, network        exit status 75
+        └── TooLongError   a prompt beyond the context that is served
 
 Each message says what is wrong, where, and what to do next.
 """
@@ -40,3 +41,7 @@ class ReportError(AwsbenchError):
 
 class InfraError(AwsbenchError):
     """Infrastructure failed; trying again later may help."""
+
+
+class TooLongError(InfraError):
+    """A prompt is longer than the context with which its model is served."""

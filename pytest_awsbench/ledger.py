@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -102,7 +102,7 @@ def identity(
         "weights": model.digest,
         "template": model.template_digest,
         "data": suite.data.digest,
-        "decoding": asdict(decoding),
+        "decoding": decoding.to_json(),
         **({"settings": dict(suite.settings)} if suite.settings else {}),
         **({"draws": draws} if draws > 1 else {}),
     }

@@ -17,8 +17,7 @@ from pytest_awsbench.foresight import Foresight, foresee
 from pytest_awsbench.gateplan import GatePlan, plan_gates
 from pytest_awsbench.gates import Gate
 from pytest_awsbench.opening import load_suites
-from pytest_awsbench.options import Options
-from pytest_awsbench.session import EXIT_INFRA
+from pytest_awsbench.options import EXIT_INFRA, Options
 from pytest_awsbench.stats.power import DROPS
 from pytest_awsbench.stores import find_baseline
 from pytest_awsbench.suites.suite import Suite

@@ -1,6 +1,7 @@
 """The main process's memory: every result and completion arrives here once."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 from typing import Any
 
 import pytest
@@ -8,11 +9,23 @@ import pytest
 from pytest_awsbench.errors import InfraError
 from pytest_awsbench.flags import ROOT
 from pytest_awsbench.gateplan import GatePlan
+from pytest_awsbench.ledger import Account
+from pytest_awsbench.options import EXIT_INFRA
 from pytest_awsbench.records import RIGHT, Result, answer_from_json
-from pytest_awsbench.session import EXIT_INFRA, BenchSession, blamed
+from pytest_awsbench.session import BenchSession, blamed
 from pytest_awsbench.writing import RunWriter
 
 
+SYMBOLS = {
+    "exact": "✓",
+    "complete": "✓",
+    "miss": "✗",
+    "truncated": "✗",
+}
+"""With ``-v``: right, or no command at all; all else is a command, but another one."""
+ANOTHER = "~"
+ASCII = {"✓": "+", "✗": "x"}
+"""For terminals that cannot show them."""
 LETTERS = {
     "exact": ".",
     "operation": "o",
@@ -34,6 +47,7 @@ class Recorder:
         self.writer = RunWriter(bench)
         self.notes: list[str] = []
         self._judged = False
+        self._told: set[tuple[tuple[str, str], str]] = set()
         self._infra: dict[str, str] = {}
         self._gates: dict[tuple[str, str], list[dict[str, str]]] = {}
         self._gate_ids = {
@@ -58,6 +72,7 @@ class Recorder:
             account = self._bench.accounts[lost["model"], lost["suite"]]
             account.lost.add(lost["sample_id"])
             self._infra[report.nodeid] = _reason(report)
+            self._once(report, account)
         sent = report.__dict__.pop("awsbench", None)
         if sent is not None:
             account = self._bench.accounts[sent["model"], sent["suite"]]
@@ -96,7 +111,9 @@ class Recorder:
         if getattr(report, "awsbench_rerun", False):
             return "rerun", "R", ("RERUN", {"yellow": True})
         if hasattr(report, "awsbench_lost"):
-            return "error", "E", ("INFRA", {"red": True})
+            # pytest explains every error; those that only repeat one are counted.
+            again = getattr(report, "awsbench_again", False)
+            return "lost" if again else "error", "E", ("INFRA", {"red": True})
         shown = getattr(report, "awsbench_shown", None)
         if shown is None or not report.passed:
             return None
@@ -104,7 +121,9 @@ class Recorder:
         colour = {"regressed": "red", "fixed": "green"}.get(change)
         if colour is None:
             colour = "green" if outcome in RIGHT else "yellow"
-        word = outcome.upper() + (f" ({change})" if change else "")
+        symbol = SYMBOLS.get(outcome, ANOTHER)
+        symbol = symbol if self._unicode else ASCII.get(symbol, symbol)
+        word = f"{symbol} {outcome.upper()}" + (f" ({change})" if change else "")
         return outcome, LETTERS.get(outcome, "x"), (word, {colour: True})
 
     @pytest.hookimpl(trylast=True)
@@ -112,6 +131,7 @@ class Recorder:
         """Write the run, and say what kind of failure this was."""
         bench = self._bench
         self.record_completions(bench.finished())
+        self.notes += bench.opening_notes()
         if bench.role == "local":
             self.notes += bench.notes()
         for account in bench.accounts.values():
@@ -133,6 +153,17 @@ class Recorder:
             self._judged = True
             self._adjust()
             self.writer.find(self._gates)
+
+    @cached_property
+    def _unicode(self) -> bool:
+        """Whether the terminal shows all symbols; it is there once items run."""
+        return _shows("".join(ASCII), self._bench.config)
+
+    def _once(self, report: pytest.TestReport, account: Account) -> None:
+        """Mark a loss whose reason was told for another item of the same model."""
+        why = (account.key, str(report.longrepr))
+        report.awsbench_again = why in self._told  # type: ignore[attr-defined]
+        self._told.add(why)
 
     def _adjust(self) -> None:
         """Adjust p for all gates that share the session's alpha, now that all ran."""
@@ -160,10 +191,11 @@ class Recorder:
                 )
 
     def _set_exit_status(self, session: pytest.Session) -> None:
-        """75 where infrastructure failed: trying again may help."""
+        """75 where infrastructure failed, and nothing else: trying again may help."""
         failure = self._bench.failure
-        lost = any(account.lost for account in self._bench.accounts.values())
-        if lost or isinstance(failure, InfraError):
+        accounts = self._bench.accounts.values()
+        lost = any(account.lost for account in accounts)
+        if isinstance(failure, InfraError) or (lost and not _red(accounts)):
             session.exitstatus = EXIT_INFRA
         elif failure is not None:
             session.exitstatus = pytest.ExitCode.USAGE_ERROR
@@ -174,6 +206,25 @@ def _reason(report: pytest.TestReport) -> str:
     longrepr = report.longrepr
     text = str(longrepr[2] if isinstance(longrepr, tuple) else longrepr or "")
     return text.removeprefix("Skipped: ")
+
+
+def _red(accounts: Iterable[Account]) -> bool:
+    """Whether a gate is red that no lost answer made so."""
+    return any(
+        v.red for account in accounts if not account.lost for v in account.verdicts
+    )
+
+
+def _shows(text: str, config: pytest.Config) -> bool:
+    """Whether the terminal can show a text."""
+    if not config.pluginmanager.hasplugin("terminalreporter"):
+        return False
+    stream = getattr(config.get_terminal_writer(), "_file", None)
+    try:
+        text.encode(getattr(stream, "encoding", None) or "ascii")
+    except (LookupError, UnicodeEncodeError):
+        return False
+    return True
 
 
 class GateMemory:

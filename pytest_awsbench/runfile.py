@@ -18,6 +18,7 @@ from pytest_awsbench.gates import Verdict
 from pytest_awsbench.ledger import Account, counts
 from pytest_awsbench.records import Result
 from pytest_awsbench.suites.suite import Suite
+from pytest_awsbench.truncation import truncation_of
 from pytest_awsbench.verdicts import line
 
 
@@ -172,7 +173,7 @@ def _run(account: Account, found: Findings, out: Path) -> dict[str, Any]:
         "suite": account.suite.name,
         "model": asdict(account.model),
         "node_prefix": prefix,
-        "decoding": asdict(account.decoding),
+        "decoding": account.decoding.to_json(),
         "draws": account.draws,
         "chunk_size": account.chunk_size,
         "journal": Path(os.path.relpath(account.journal.path, out)).as_posix(),
@@ -181,6 +182,7 @@ def _run(account: Account, found: Findings, out: Path) -> dict[str, Any]:
         "accepted": account.accepted,
         "lost": sorted(account.lost),
         "outcomes": counts(account.results.values()),
+        "truncation": truncation_of(account).to_json(),
         "baseline": _baseline(account),
         "gates": [dict(gate) for gate in found.gates],
         "verdicts": [verdict_document(v, prefix) for v in account.verdicts],

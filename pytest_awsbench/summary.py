@@ -11,9 +11,12 @@ from pytest_awsbench.remarks import claim_lines, gate_warnings
 from pytest_awsbench.session import BenchSession
 from pytest_awsbench.showing import explain
 from pytest_awsbench.stats.status import Status
+from pytest_awsbench.suites.suite import Suite
 from pytest_awsbench.verdicts import line
 
 
+PAIR = 2
+"""Models that are shown side by side; more are ranked."""
 FLIPS = 3
 """Node ids of changed items that are shown without ``-v``."""
 
@@ -130,19 +133,47 @@ class Summary:
             reporter.write_line(line(verdict), red=red)
 
     def _comparisons(self, reporter: pytest.TerminalReporter) -> None:
-        """Put the models of one run beside each other."""
+        """Put the models of one run beside each other.
+
+        Two get each difference with its interval; more, or some that lost answers, are
+        ranked.
+        """
+        from pytest_awsbench.ranking import rankable
+
+        for suite in self._bench.suites.values():
+            asked = [
+                account
+                for account in self._bench.accounts.values()
+                if account.suite is suite and rankable(account)
+            ]
+            answered = [account for account in asked if account.results]
+            if len(answered) > 1:
+                self._side_by_side(reporter, suite, asked)
+
+    def _side_by_side(
+        self, reporter: pytest.TerminalReporter, suite: Suite, asked: list[Account]
+    ) -> None:
+        """Write what two models differ in, or the rank of several."""
+        from pytest_awsbench.ranking import ranking_lines
         from pytest_awsbench.tables import comparison_lines
 
-        for compared in self._recorder.writer.compared:
-            suite = compared[0].suite
-            names = [compared[0].first, *(pair.other for pair in compared)]
-            reporter.section(f"awsbench: {suite}: {' | '.join(names)}", sep="=")
-            for text in comparison_lines(
-                self._bench.suites[suite],
-                {name: self._recorder.writer.figures[name, suite] for name in names},
-                compared,
-            ):
-                reporter.write_line(text)
+        writer = self._recorder.writer
+        names = [account.model.name for account in asked]
+        if len(asked) == PAIR and not any(account.missing for account in asked):
+            reporter.section(f"awsbench: {suite.name}: {' | '.join(names)}", sep="=")
+            lines = comparison_lines(
+                suite,
+                {name: writer.figures[name, suite.name] for name in names},
+                next(
+                    pairs for pairs in writer.compared if pairs[0].suite == suite.name
+                ),
+            )
+        else:
+            title = f"{len(asked)} models by {suite.primary}"
+            reporter.section(f"awsbench: {suite.name}: {title}", sep="=")
+            lines = ranking_lines(asked)
+        for text in lines:
+            reporter.write_line(text)
 
 
 def _explained(account: Account) -> Iterator[str]:

@@ -15,6 +15,7 @@ from pytest_awsbench.records import Completion, Draws
 from pytest_awsbench.reproducing import same_model_lines
 from pytest_awsbench.scoring.episodes import conditional
 from pytest_awsbench.suites.suite import Suite
+from pytest_awsbench.truncation import truncation_lines
 from pytest_awsbench.verdicts import amount, interval, p_text
 
 
@@ -184,6 +185,7 @@ def _footer(account: Account, figures: Figures) -> Iterator[str]:
     episodes = [e for a in answers if isinstance(a, Play) for e in a.episodes]
     if completions:
         yield _lengths(completions)
+    yield from truncation_lines(account)
     yield from curve_lines(account)
     if episodes:
         yield from _episode_lines(account, figures, episodes)
@@ -202,8 +204,10 @@ def _episode_lines(
     )
     yield f" {recovery_line(account)}"
     again = sum(episode.tries > 1 for episode in episodes)
+    thought = sum(turn.reasoning_tokens or 0 for e in episodes for turn in e.turns)
+    reasoning = f" ({thought / len(episodes):.1f} of reasoning)" if thought else ""
     yield (
-        f" mean episode: {fmean(e.tokens for e in episodes):.1f} tokens,"
+        f" mean episode: {fmean(e.tokens for e in episodes):.1f} tokens{reasoning},"
         f" {fmean(e.seconds for e in episodes):.2f} s"
         + (f"; {again} begun again after faults of infrastructure" if again else "")
     )
@@ -229,6 +233,13 @@ def _lengths(completions: Sequence[Completion]) -> str:
     tokens = [c.tokens for c in completions if c.tokens is not None]
     if tokens:
         parts.append(f"{fmean(tokens):.1f} tokens")
+    thought = [c.reasoning_tokens for c in completions if c.reasoning_tokens]
+    if thought:
+        # A server that does not count them is no model that is brief.
+        many = "" if len(thought) == len(completions) else f" in {len(thought)} answers"
+        parts.append(f"{fmean(thought):.1f} of reasoning{many}")
+    elif said := [len(c.reasoning) for c in completions if c.reasoning]:
+        parts.append(f"{fmean(said):.0f} characters of reasoning")
     latencies = [c.latency for c in completions if c.latency is not None]
     if latencies:
         parts.append(f"{fmean(latencies):.2f} s in its batch")

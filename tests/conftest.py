@@ -4,6 +4,7 @@ import os
 from collections.abc import Callable
 from importlib.util import find_spec
 
+import httpcore
 import pytest
 import yaml
 from projects import write_answers, write_data, wrong
@@ -17,6 +18,8 @@ pytest_plugins = ["pytester"]
 assert pytest_awsbench.starting
 assert pytest_awsbench.tables
 assert yaml
+# httpx knows the errors of the first of them that is imported, and of no other.
+assert httpcore
 if find_spec("matplotlib") is not None:
     import matplotlib.figure
 

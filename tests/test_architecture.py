@@ -32,12 +32,12 @@ LAYERS = """
     stopping
     gateplan
     options flags hookspecs
-    tables curvelines reproducing cells
+    ranking tables curvelines reproducing
     measuring earlier runfile flips figures
-    hardware pacing
+    hardware pacing truncation cells
     hygiene
     ledger stores
-    naming config
+    screening naming config
     repeating
     foresight
     baselines judging comparing pairing verdicts gates
@@ -52,8 +52,9 @@ LAYERS = """
     envs.preflight envs.client envs.sockets envs.reaching envs.outages envs.frames
     envs.urls envs.schema envs.protocol envs.server.universe
     models.loading models.transformers models.replay models.weights
-    models.listing models.served models.requesting models.refusals models.replicas
-    models.replies models.spec models.endpoints
+    models.listing models.probing models.engines models.absent models.served
+    models.fitting models.requesting models.startup models.refusals
+    models.replicas models.replies models.overflows models.spec models.endpoints
     hub
     scoring.reasoning
     records episodes errors

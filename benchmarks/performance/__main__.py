@@ -19,6 +19,7 @@ from benchmarks.performance.overhead import measure_overhead, measure_unused
 from benchmarks.performance.process import measure_process
 from benchmarks.performance.reports import measure_reports
 from benchmarks.performance.scoring import measure_scoring, measure_statistics
+from benchmarks.performance.screening import measure_endurance, measure_screening
 
 
 PARTS: dict[str, Callable[[], dict[str, Any]]] = {
@@ -30,6 +31,8 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "statistics": measure_statistics,
     "environment": measure_environment,
     "reports": measure_reports,
+    "screening": measure_screening,
+    "endurance": measure_endurance,
 }
 
 
