@@ -9,6 +9,7 @@ from pytest_awsbench.errors import AwsbenchError
 from pytest_awsbench.flags import ROOT, is_ours
 from pytest_awsbench.gateitems import GateItem, gates_of
 from pytest_awsbench.records import RIGHT, Result, Sample
+from pytest_awsbench.reports.visible import visible
 from pytest_awsbench.session import BenchSession
 from pytest_awsbench.showing import explain
 
@@ -63,7 +64,8 @@ class SampleItem(pytest.Item):
     ) -> Any:
         """Say what failed in one line; a traceback of ours helps nobody."""
         if excinfo.errisinstance((AwsbenchError, RegressedError)):
-            return str(excinfo.value)
+            # A server's words may stand in it.
+            return visible(str(excinfo.value))
         return super().repr_failure(excinfo, style)
 
     def reportinfo(self) -> tuple[Any, int, str]:

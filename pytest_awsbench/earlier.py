@@ -5,7 +5,6 @@ A baseline holds outcomes, never answers: these come from the kept run behind it
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -104,7 +103,7 @@ def _asked(account: Account, versions: Mapping[str, str]) -> Asked:
     return Asked(
         digest=card.digest,
         template=card.template_digest,
-        decoding=asdict(account.decoding),
+        decoding=account.decoding.to_json(),
         versions=versions,
         backend=card.backend,
         chunk_size=account.chunk_size,

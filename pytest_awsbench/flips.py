@@ -81,7 +81,7 @@ class Flip:
 def flips_of(
     verdicts: Sequence[Verdict], new: NewSide, olds: Mapping[str, OldSide]
 ) -> Iterator[Flip]:
-    """Yield what verdicts saw change, the first one's first, each item once a side.
+    """Yield the items that changed, of each other side by its first verdict.
 
     Args:
         verdicts: of one model on one suite.
@@ -89,13 +89,15 @@ def flips_of(
         olds: what it was compared with, by the label that verdicts have for it.
 
     """
-    seen: set[tuple[str, str]] = set()
+    seen: set[str] = set()
     for verdict in verdicts:
+        if verdict.old is None or verdict.against in seen:
+            continue
+        seen.add(verdict.against)
         old = olds.get(verdict.against)
-        against = verdict.against.partition(", ")[0]
-        for kind, sample_id in _changed(verdict):
-            if old is not None and (against, sample_id) not in seen:
-                seen.add((against, sample_id))
+        if old is not None:
+            against = verdict.against.partition(", ")[0]
+            for kind, sample_id in _changed(verdict):
                 yield _flip(kind, sample_id, (new, old), against)
 
 

@@ -84,10 +84,7 @@ class Recorder:
             self._bench.stopper.look(account)
             change = _change(account.was(result.sample_id), result.outcome)
             report.awsbench_shown = (result.outcome, change)  # type: ignore[attr-defined]
-        if report.nodeid in self._gate_ids and (
-            report.when == "call" or not report.passed
-        ):
-            self._note_gate(report)
+        self._note_gate(report)
 
     def _note_gate(self, report: pytest.TestReport) -> None:
         """Keep how a gate ended; of its three phases the one that decides."""

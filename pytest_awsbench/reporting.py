@@ -1,13 +1,18 @@
 """After a run: its reports, its place in the history, and what CI is told."""
 
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
 from pytest_awsbench.errors import ReportError
 from pytest_awsbench.recording import Recorder
 from pytest_awsbench.session import BenchSession
+
+
+if TYPE_CHECKING:
+    from pytest_awsbench.reports.reading import RunDocument
 
 
 class Reporter:
@@ -19,6 +24,7 @@ class Reporter:
         self._written: tuple[Path, ...] = ()
         self._problems: list[str] = []
         self._errors: list[str] = []
+        self._history: list[dict[str, Any]] = []
 
     @pytest.hookimpl(wrapper=True, trylast=True)
     def pytest_sessionfinish(self) -> Generator[None, object, object]:
@@ -26,10 +32,7 @@ class Reporter:
         result = yield
         folder = self._recorder.writer.folder
         if folder is not None:
-            try:
-                self._report(folder)
-            except ReportError as error:
-                self._problems.append(str(error))
+            self._attempt(lambda: self._report(folder))
         return result
 
     @pytest.hookimpl(trylast=True)
@@ -49,21 +52,43 @@ class Reporter:
         here = self._bench.config.invocation_params.dir
         return path.relative_to(here) if path.is_relative_to(here) else path
 
+    def _attempt(self, step: Callable[[], None]) -> None:
+        """Do something that may fail without failing the run."""
+        try:
+            step()
+        except ReportError as error:
+            self._problems.append(str(error))
+
     def _report(self, folder: Path) -> None:
         """Write everything that a finished run is told by."""
-        from pytest_awsbench.reports.files import write_reports
-        from pytest_awsbench.reports.github import annotations, summarise
-        from pytest_awsbench.reports.history import add_to_history
         from pytest_awsbench.reports.reading import read_run
 
-        options = self._bench.options
         document = read_run(folder)
+        self._attempt(lambda: self._tell_github(document))
+        self._attempt(lambda: self._remember(document))
+        if self._bench.options.settings.report:
+            self._attempt(lambda: self._draw(document))
+
+    def _tell_github(self, document: "RunDocument") -> None:
+        """Annotate red gates, and append to the summary of the step."""
+        from pytest_awsbench.reports.github import annotations, summarise
+
+        options = self._bench.options
         if options.annotate:
             self._errors = list(annotations(document.data))
         if options.step_summary is not None:
             summarise(document, options.step_summary)
-        history = add_to_history(options.out, document.data)
-        if options.settings.report:
-            found = write_reports(document, history)
-            self._written = found.paths
-            self._problems += [*found.problems, *filter(None, [found.missing])]
+
+    def _remember(self, document: "RunDocument") -> None:
+        """Add the run to the history."""
+        from pytest_awsbench.reports.history import add_to_history
+
+        self._history = add_to_history(self._bench.options.out, document.data)
+
+    def _draw(self, document: "RunDocument") -> None:
+        """Write the reports that people look at."""
+        from pytest_awsbench.reports.files import write_reports
+
+        found = write_reports(document, self._history)
+        self._written = found.paths
+        self._problems += [*found.problems, *filter(None, [found.missing])]

@@ -8,6 +8,7 @@ run that is killed leaves word of itself, and whole when it ends.
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
+from math import isfinite
 from pathlib import Path
 from typing import Any, Literal
 
@@ -120,13 +121,21 @@ def run_document(story: Story, accounts: Sequence[Account]) -> dict[str, Any]:
 
 
 def verdict_document(verdict: Verdict, prefix: str) -> dict[str, Any]:
-    """Return a verdict as plain values, with the words that every report shows."""
+    """Return a verdict as plain values, with the words that every report shows.
+
+    A limit that is infinite, as of a single cluster, is unknown: JSON has none.
+    """
     return {
-        **verdict.to_json(),
+        **{key: _finite(value) for key, value in verdict.to_json().items()},
         "word": verdict.word,
         "line": line(verdict),
         "node_id": f"{prefix}::{verdict.name}",
     }
+
+
+def _finite(value: object) -> object:
+    """Return a value that JSON has; of a number without bounds none."""
+    return value if not isinstance(value, float) or isfinite(value) else None
 
 
 def prefix_of(account: Account) -> str:

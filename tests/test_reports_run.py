@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,10 @@ from projects import write_answers, wrong
 
 from pytest_awsbench.errors import ReportError
 from pytest_awsbench.flips import Asked, label_of
+from pytest_awsbench.gates import Verdict
 from pytest_awsbench.reports.reading import find_run, read_run
+from pytest_awsbench.runfile import verdict_document
+from pytest_awsbench.stats.status import Status
 
 
 GOOD = "--awsbench-model=tuned=replay:good.jsonl"
@@ -330,6 +334,18 @@ def test_labels(new: dict[str, Any], ties: int, label: str | None, why: str) -> 
 
     assert found == label
     assert why in reason
+
+
+def test_limits_without_bounds_are_unknown() -> None:
+    """One task says nothing of others: its interval has no bounds, which JSON lacks."""
+    verdict = Verdict(
+        name="gate-x", metric="x", status=Status.SKIPPED, new=1.0, low=-inf, high=inf
+    )
+
+    plain = verdict_document(verdict, "awsbench::m::s")
+
+    assert (plain["low"], plain["high"], plain["new"]) == (None, None, 1.0)
+    assert plain["node_id"] == "awsbench::m::s::gate-x"
 
 
 def test_sampled_answers_have_no_label() -> None:

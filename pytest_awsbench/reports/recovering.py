@@ -16,7 +16,7 @@ from pytest_awsbench.records import (
     answer_from_json,
 )
 from pytest_awsbench.scoring import answers, episodes
-from pytest_awsbench.suites.suite import Suite, data_card, pooled
+from pytest_awsbench.suites.suite import Suite, data_card, pooled, with_first
 
 
 UNSCORED = "unscored"
@@ -48,6 +48,7 @@ def recovered(
         runs.append({
             **run,
             "complete": False,
+            "truncation": None,
             "outcomes": counts(results),
             "results": [_plain(result) for result in results],
         })
@@ -87,7 +88,10 @@ def _result(asked: Mapping[str, Any], sample: Sample, answer: Answer) -> Result:
             sample_id=sample.id, completion=answer, scores={}, outcome=UNSCORED
         )
     suite = Suite(name="dataset", samples=(sample,), data=data_card("", [sample]))
-    return suite.score(sample, answer)
+    result = suite.score(sample, answer)
+    if answer.first is None:
+        return result
+    return with_first(result, suite.score(sample, answer.first))
 
 
 def _sample(row: Mapping[str, Any]) -> Sample:

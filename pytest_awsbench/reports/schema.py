@@ -15,6 +15,7 @@ from pytest_awsbench.reports.shapes import (
     Point,
     Table,
     Throughput,
+    Truncation,
     Unit,
     Verdict,
 )
@@ -163,6 +164,8 @@ class Result(Table):
     outcome: str
     k: Annotated[int, Field(ge=1)]
     squares: dict[str, Number]
+    first_scores: dict[str, Number | None] = Field(default_factory=dict)
+    """With the first budget; empty where nothing was asked again."""
 
 
 class Run(Table):
@@ -183,6 +186,7 @@ class Run(Table):
     """Whether this run was stored as the baseline."""
     lost: list[str]
     outcomes: dict[str, Count]
+    truncation: Truncation | None = None
     baseline: Baseline | None
     gates: list[GateItem]
     verdicts: list[Verdict]

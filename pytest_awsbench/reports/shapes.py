@@ -148,3 +148,21 @@ class Throughput(Table):
     tokens_per_s: Number | None
     timeline: list[Annotated[list[float], Field(min_length=2, max_length=2)]]
     """Seconds since this model began, items done."""
+
+
+class Truncation(Table):
+    """How many answers were not over when they ended."""
+
+    answers: Count
+    """All of them; of episodes their turns."""
+    budget: Count
+    retry_budget: Count | None
+    asked_again: Count
+    by_budget: Count
+    """Cut off by the budget, the larger one where there is one."""
+    reasoning: Count
+    """Of these, those that had not come to an answer yet."""
+    by_context: Count
+    first: dict[str, Number | None]
+    """Means with the first budget; empty where nothing was asked again."""
+    after: dict[str, Number | None]
