@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from reported import make_run
 
-from pytest_awsbench.reports.reading import read_run
+from pytest_awsbench.reports.reading import RunDocument, read_run
 
 
 pytestmark = pytest.mark.browser
@@ -26,13 +26,25 @@ RIGHT = "awsbench::tuned::dataset::row-00042"
 
 
 @pytest.fixture(scope="module")
-def url(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The address of the page of a run that is red, of two models, with a history."""
+def run(tmp_path_factory: pytest.TempPathFactory) -> RunDocument:
+    """A run of two models, the first one red."""
+    return read_run(make_run(tmp_path_factory.mktemp("project")))
+
+
+@pytest.fixture(scope="module")
+def url(run: RunDocument) -> str:
+    """The address of its page."""
+    return written(run)
+
+
+def written(run: RunDocument, **keys: Any) -> str:
+    """Write the page of a run with other values in its document; return its address."""
     from pytest_awsbench.reports.html import html_report
 
-    folder = tmp_path_factory.mktemp("project")
-    path = folder / "report.html"
-    path.write_text(html_report(read_run(make_run(folder))), encoding="utf-8")
+    data = {**run.data, **keys}
+    path = run.folder / f"{'-'.join(['report', *keys])}.html"
+    page = html_report(RunDocument(data, run.folder))
+    path.write_text(page, encoding="utf-8")
     return path.as_uri()
 
 
@@ -275,3 +287,17 @@ def test_accessible(view: Any, url: str, scheme: str, width: int) -> None:
         (violation["id"], violation["nodes"][0]["html"])
         for violation in results.response["violations"]
     ] == []
+
+
+@pytest.mark.parametrize("keys", [("runs",), ("status", "exit_status")])
+def test_accessible_with_less_in_it(
+    view: Any, run: RunDocument, keys: tuple[str, ...]
+) -> None:
+    """Neither has a page of one model alone any fault, nor one of a killed run."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright")
+    values = {"runs": run.data["runs"][:1], "status": "incomplete", "exit_status": None}
+    view.goto(written(run, **{key: values[key] for key in keys}))
+
+    results = axe.Axe().run(view)
+
+    assert [violation["id"] for violation in results.response["violations"]] == []

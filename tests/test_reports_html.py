@@ -95,7 +95,9 @@ def test_verdict_comes_first(page: Page) -> None:
     heading = re.search(r"<h1[^>]*>(.*?)</h1>", page.text)
 
     assert heading is not None
-    assert re.match(r"2 of 4 gates failed for tuned: exact_match -2\d.\dpp", heading[1])
+    assert re.match(
+        r"2 of 4 gates failed for tuned: exact_match\s-2\d.\dpp", heading[1]
+    )
 
 
 def test_figures_are_those_of_the_document(page: Page, run: RunDocument) -> None:

@@ -58,6 +58,8 @@ def html_report(
         incomplete=overview.incomplete(data),
         headline=overview.headline(data),
         facts=list(overview.facts(data)),
+        date=overview.date(data),
+        duration=units.seconds(data.get("duration")),
         command=overview.command(data),
         panels=panels,
         pasts=pasts,

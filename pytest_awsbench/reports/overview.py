@@ -97,12 +97,18 @@ def in_words(verdict: Document) -> str:
 def facts(data: Document) -> Iterator[Fact]:
     """Yield the lines of the head that hold for the whole run."""
     yield Fact("Run", data["id"])
-    yield Fact("Date", data["date"].replace("T", " ").replace("+00:00", " UTC"))
+    yield Fact("Date", date(data))
     yield Fact("Duration", seconds(data.get("duration")))
     status = data.get("exit_status")
     yield Fact("Exit status", "none: it did not end" if status is None else str(status))
     yield Fact("Hardware", _hardware(data.get("hardware") or {}))
     yield Fact("Versions", ", ".join(f"{n} {v}" for n, v in data["versions"].items()))
+
+
+def date(data: Document) -> str:
+    """Return when the run began."""
+    when: str = data["date"]
+    return when.replace("T", " ").replace("+00:00", " UTC")
 
 
 def command(data: Document) -> str:
@@ -205,7 +211,8 @@ def _short(verdict: Document, *, named: bool) -> str:
         return f"{head} missed its threshold ({verdict['threshold_missed']})"
     if verdict["change"] is None:
         return f"{head} is {verdict['word'].lower()}"
-    return f"{head} {difference(verdict['change'], verdict['unit'])}"
+    # A name and its figure stay on one line.
+    return f"{head}\N{NO-BREAK SPACE}{difference(verdict['change'], verdict['unit'])}"
 
 
 def _unjudged(verdicts: Sequence[Document]) -> str:
