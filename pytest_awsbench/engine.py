@@ -6,7 +6,7 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from pytest_awsbench.errors import AwsbenchError, ConfigError, InfraError
 from pytest_awsbench.models.spec import Model
@@ -23,6 +23,28 @@ TRIES = 2
 """How often a batch is tried before its items count as lost."""
 
 
+class Watch(Protocol):
+    """Hears, on the thread of the tests, that it waits, and may say so."""
+
+    def waiting(self, answers: object | None) -> None:
+        """Hear, again and again, what is waited for; without answers, a model."""
+        ...
+
+    def over(self) -> None:
+        """Hear that the wait is over."""
+        ...
+
+
+class Unwatched:
+    """Says nothing."""
+
+    def waiting(self, answers: object | None) -> None:
+        """Do nothing."""
+
+    def over(self) -> None:
+        """Do nothing."""
+
+
 class Engine:
     """Loads the models on a thread and runs what is submitted, in order.
 
@@ -32,6 +54,7 @@ class Engine:
 
     def __init__(self, load: Callable[[], Mapping[str, Model]]) -> None:
         self._load = load
+        self.watch: Watch = Unwatched()
         self._loaded: Future[Mapping[str, Model]] = Future()
         self._queue: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -81,7 +104,7 @@ class Engine:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             self._quiet.set()
-            return wait(self._loaded)
+            return wait(self._loaded, self.watch)
 
     def submit(
         self, model: str, prompts: Sequence[Prompt], decoding: Decoding
@@ -141,14 +164,19 @@ class Engine:
             return self._load()
 
 
-def wait(future: Future[T]) -> T:
+def wait(future: Future[T], watch: Watch | None = None) -> T:
     """Wait for a future in slices, so that Ctrl-C and timeouts get through."""
-    while True:
-        try:
-            return future.result(timeout=SLICE_S)
-        except FutureTimeoutError:
-            if future.done():
-                return future.result()
+    watch = watch or Unwatched()
+    try:
+        while True:
+            try:
+                return future.result(timeout=SLICE_S)
+            except FutureTimeoutError:
+                if future.done():
+                    return future.result()
+                watch.waiting(None)
+    finally:
+        watch.over()
 
 
 def attempt(

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pytest_awsbench.baselines import Baseline
 from pytest_awsbench.gates import Verdict
@@ -20,6 +21,7 @@ from pytest_awsbench.records import (
     Sample,
 )
 from pytest_awsbench.suites.suite import Suite
+from pytest_awsbench.throughput import Meter
 
 
 Score = Callable[[Suite, Sample, Answer], Result]
@@ -38,6 +40,8 @@ class Account:
     recorded: Mapping[str, Answer] = field(default_factory=dict)
     """Answers of an earlier run that are kept (``--awsbench-resume``)."""
     results: dict[str, Result] = field(default_factory=dict)
+    meter: Meter = field(default_factory=Meter)
+    """When answers came."""
     lost: set[str] = field(default_factory=set)
     """Ids that infrastructure failed on."""
     baseline: Baseline | None = None
@@ -60,6 +64,11 @@ class Account:
     def missing(self) -> list[str]:
         """Ids without a result, in the order of the suite."""
         return [s.id for s in self.suite.samples if s.id not in self.results]
+
+    @property
+    def throughput(self) -> dict[str, Any] | None:
+        """How fast the model answered; None where it did not: answers were kept."""
+        return None if self.model.backend == "replay" else self.meter.throughput()
 
     def complete_from_recorded(self, score: Score) -> None:
         """Score the kept answers of samples that this run did not select."""

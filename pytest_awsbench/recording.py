@@ -122,10 +122,9 @@ class Recorder:
         for entry in sent:
             account = self._bench.accounts.get((entry["model"], entry["suite"]))
             if account is not None:
-                account.journal.append(
-                    (sample_id, answer_from_json(row))
-                    for sample_id, row in entry["completions"]
-                )
+                rows = [(i, answer_from_json(row)) for i, row in entry["completions"]]
+                account.journal.append(rows)
+                account.meter.note(rows, entry["ages"], entry["began"])
 
     def _set_exit_status(self, session: pytest.Session) -> None:
         """75 where infrastructure failed: trying again may help."""

@@ -182,9 +182,15 @@ class BenchSession:
     def finished(self) -> list[dict[str, Any]]:
         """Return the answers generated since the last call, as plain values."""
         return [
-            {"model": model, "suite": suite, "completions": _plain(rows)}
+            {
+                "model": model,
+                "suite": suite,
+                "completions": _plain(found.rows),
+                "ages": found.ages,
+                "began": found.began,
+            }
             for (model, suite), answers in self.answers.items()
-            if (rows := answers.finished())
+            if (found := answers.finished()).rows
         ]
 
     def was(self, model: str, suite: str, sample_id: str) -> str | None:

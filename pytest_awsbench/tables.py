@@ -13,6 +13,7 @@ from pytest_awsbench.pairing import mean_of, weighted
 from pytest_awsbench.records import Arm, Completion, Draws
 from pytest_awsbench.reproducing import same_model_lines
 from pytest_awsbench.scoring.episodes import conditional
+from pytest_awsbench.throughput import speed_line
 from pytest_awsbench.verdicts import amount, interval, p_text
 
 
@@ -196,6 +197,8 @@ def _footer(account: Account) -> Iterator[str]:
     yield from curve_lines(account)
     if episodes:
         yield from _episode_lines(account, episodes)
+    if account.throughput is not None:
+        yield speed_line(account.throughput)
 
 
 def _episode_lines(account: Account, episodes: Sequence[Episode]) -> Iterator[str]:

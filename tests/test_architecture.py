@@ -18,7 +18,7 @@ LAYERS = """
     power
     plugin
     starting
-    distribute summary
+    distribute summary progress
     recording running
     fixtures
     handles
@@ -39,6 +39,7 @@ LAYERS = """
     foresight
     baselines judging comparing pairing verdicts gates
     answering journal engine chunks
+    throughput
     suites.builtin suites.dataset suites.env suites.selecting
     suites.playing
     suites.seating suites.prompting suites.suite suites.leakage
@@ -63,6 +64,7 @@ SHELL = {
     "starting",
     "distribute",
     "summary",
+    "progress",
     "recording",
     "running",
     "handles",

@@ -77,11 +77,17 @@ class Table:
         self._done: dict[str, dict[int, Episode]] = {}
         self._lost: set[str] = set()
         self._row = 0
+        self._answering = 0
 
     @property
     def open(self) -> bool:
         """Whether anything is left to be played."""
         return bool(self._jobs or self._pending or self._ready)
+
+    @property
+    def live(self) -> int:
+        """Episodes at the table, and those that the model is answering."""
+        return len(self._pending) + len(self._ready) + self._answering
 
     def begin(self) -> None:
         """Reset the next episodes while there are seats."""
@@ -104,10 +110,12 @@ class Table:
         if self._pending and len(self._ready) < half:
             return []
         batch, self._ready = self._ready, []
+        self._answering = len(batch)
         return batch
 
     def send(self, batch: Iterable[Live]) -> None:
         """Send the commands of a batch."""
+        self._answering = 0
         for live in batch:
             self._pending[self._pool.submit(_step, live)] = live
 
