@@ -9,7 +9,7 @@ from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pytest_awsbench.chunks import Chunk, plan_chunks
+from pytest_awsbench.chunks import Chunk, Limits, plan_chunks
 from pytest_awsbench.engine import SLICE_S, Engine, attempt
 from pytest_awsbench.errors import InfraError
 from pytest_awsbench.models.spec import Model
@@ -81,10 +81,10 @@ class Answers:
         model: str,
         decoding: Decoding,
         samples: Iterable[Sample],
-        size: int,
+        limits: Limits,
     ) -> "Answers":
         """Plan chunks for samples of which no answer is recorded."""
-        return cls(model, completing(decoding), plan_chunks(samples, size), {})
+        return cls(model, completing(decoding), plan_chunks(samples, limits), {})
 
     def chunk_index(self, sample_id: str) -> int:
         """Return which chunk a sample belongs to."""

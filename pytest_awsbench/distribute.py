@@ -78,6 +78,10 @@ class Distribution:
             "awsbench_wanted": True,
             "awsbench_slot": slot,
             "awsbench_recorded": self._recorded(),
+            "awsbench_chunk_sizes": [
+                (*key, account.limits.size)
+                for key, account in self._bench.accounts.items()
+            ],
             "awsbench_decided": str(self._bench.stopper.folder.absolute()),
         }
         if self._bench.source is not None:
@@ -141,7 +145,7 @@ class Distribution:
     def _units(self) -> Iterator[tuple[str, str]]:
         """Yield every item's node id and its chunk."""
         for model, suite in self._bench.accounts:
-            for chunk in self._bench.chunks[suite]:
+            for chunk in self._bench.chunks[model, suite]:
                 for sample in chunk.samples:
                     prefix = f"{ROOT}::{model}::{suite}"
                     yield f"{prefix}::{sample.id}", f"{prefix}::chunk-{chunk.index}"

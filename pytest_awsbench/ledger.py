@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from pytest_awsbench.baselines import Baseline
+from pytest_awsbench.chunks import Limits
 from pytest_awsbench.gates import Verdict
-from pytest_awsbench.journal import Journal
+from pytest_awsbench.journal import Journal, first_line
 from pytest_awsbench.records import (
     Answer,
     Arm,
@@ -35,6 +36,8 @@ class Account:
     suite: Suite
     decoding: Decoding
     journal: Journal
+    limits: Limits = field(default_factory=Limits)
+    """Of what is generated together."""
     draws: int = 1
     """Answers to each prompt; of episodes the suite's settings say how many trials."""
     recorded: Mapping[str, Answer] = field(default_factory=dict)
@@ -115,6 +118,26 @@ def identity(
     }
 
 
+def limited(ident: Mapping[str, object], limits: Limits) -> dict[str, object]:
+    """Return an identity that says in which company prompts were asked."""
+    tokens = {} if limits.tokens is None else {"chunk_tokens": limits.tokens}
+    return {**ident, "chunk_size": limits.size, **tokens}
+
+
+def recorded_size(
+    folder: Path, ident: Mapping[str, object], model: str, suite: str
+) -> int | None:
+    """Return the chunk size of the last run that was the same in all else."""
+    found: dict[Path, int] = {}
+    for path in folder.glob(f"{model}-{suite}-*.jsonl"):
+        known = first_line(path)
+        size = known.pop("chunk_size", None)
+        if isinstance(size, int) and _plain(known) == _plain(ident):
+            found[path] = size
+    last = max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
+    return None if last is None else found[last]
+
+
 def journal_of(
     folder: Path, ident: Mapping[str, object], model: str, suite: str
 ) -> Journal:
@@ -122,6 +145,13 @@ def journal_of(
     text = json.dumps(ident, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return Journal(folder / f"{model}-{suite}-{digest}.jsonl", ident)
+
+
+def _plain(ident: Mapping[str, object]) -> dict[str, object]:
+    """Return an identity as it is read back from a journal."""
+    plain: dict[str, object] = json.loads(json.dumps(ident))
+    plain.pop("schema", None)
+    return plain
 
 
 def arm_of(run: Run, suite: Suite, label: str) -> Arm:

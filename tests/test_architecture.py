@@ -27,7 +27,7 @@ LAYERS = """
     confirming
     session
     opening
-    staging
+    staging sizing
     stopping
     gateplan
     options flags hookspecs
@@ -48,7 +48,7 @@ LAYERS = """
     envs.source envs.embedded envs.catalog envs.yamlfiles
     envs.preflight envs.client envs.sockets envs.reaching envs.outages envs.frames
     envs.urls envs.schema envs.protocol envs.server.universe
-    models.loading models.transformers models.replay models.weights
+    models.capacity models.loading models.transformers models.replay models.weights
     models.listing models.served models.requesting models.refusals models.replicas
     models.replies models.spec models.endpoints
     hub
@@ -76,6 +76,7 @@ SHELL = {
     "session",
     "gateplan",
     "opening",
+    "sizing",
     "staging",
     "options",
     "flags",

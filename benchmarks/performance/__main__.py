@@ -13,16 +13,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from benchmarks.performance.adapters import measure_adapters
 from benchmarks.performance.environment import measure_environment
 from benchmarks.performance.generation import measure_generation
 from benchmarks.performance.overhead import measure_overhead, measure_unused
+from benchmarks.performance.peers import measure_peers
 from benchmarks.performance.process import measure_process
 from benchmarks.performance.scoring import measure_scoring, measure_statistics
 
 
 PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "generation": measure_generation,
+    "adapters": measure_adapters,
     "process": measure_process,
+    "peers": measure_peers,
     "overhead": measure_overhead,
     "unused": measure_unused,
     "scoring": measure_scoring,
