@@ -38,10 +38,15 @@ def texts(model: Model) -> list[str]:
 @torch_needed
 def test_device_map() -> None:
     """A model that accelerate lays out answers as one that is put on a device."""
-    mapped = loaded(*(replace(s, device_map="auto") for s in (BASE, SFT)))
+    import torch
 
-    module: Any = mapped["sft"].module  # type: ignore[attr-defined]
-    assert module.hf_device_map
+    from pytest_awsbench.models.checkpoint import _weights_arguments
+
+    spec = replace(BASE, device_map="auto")
+    mapped = loaded(spec, replace(SFT, device_map="auto"))
+
+    arguments = _weights_arguments(spec, demo.BASE, torch.device("cpu"))
+    assert arguments["device_map"] == "auto"
     plain = loaded(BASE, SFT)
     assert {n: texts(m) for n, m in mapped.items()} == {
         n: texts(m) for n, m in plain.items()
