@@ -29,7 +29,7 @@ def test_examples_of_verdicts_print_what_they_say() -> None:
 def test_links_lead_somewhere() -> None:
     """Links between pages, and to pictures, name files that are there."""
     pages = [
-        path for path in (ROOT / "README.md", *DOCS.glob("*.md")) if path.is_file()
+        path for path in (ROOT / "README.md", *DOCS.rglob("*.md")) if path.is_file()
     ]
 
     dead = [
