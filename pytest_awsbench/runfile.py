@@ -61,6 +61,7 @@ def _run(account: Account) -> dict[str, Any]:
         "suite": account.suite.name,
         "model": asdict(account.model),
         "decoding": asdict(account.decoding),
+        "chunks": {"size": account.limits.size, "tokens": account.limits.tokens},
         "complete": not account.missing,
         "lost": sorted(account.lost),
         "outcomes": counts(account.results.values()),
