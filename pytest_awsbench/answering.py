@@ -11,7 +11,7 @@ from typing import Protocol
 
 from pytest_awsbench.chunks import Chunk, Limits, plan_chunks
 from pytest_awsbench.engine import SLICE_S, Engine, attempt
-from pytest_awsbench.errors import InfraError
+from pytest_awsbench.errors import InfraError, ModelError
 from pytest_awsbench.models.spec import Model
 from pytest_awsbench.records import (
     Answer,
@@ -26,6 +26,8 @@ from pytest_awsbench.throughput import Tally
 
 Keep = Callable[[Sample, Answer | InfraError], None]
 """Called for each sample as it is answered, or lost."""
+Truncated = Callable[[Completion], bool]
+"""Tells whether an answer was cut off before it was over."""
 
 
 class Ask(Protocol):
@@ -178,20 +180,32 @@ class Answers:
             self._news.notify_all()
 
 
-def completing(decoding: Decoding, draws: int = 1) -> Ask:
+def completing(
+    decoding: Decoding, draws: int = 1, is_truncated: Truncated | None = None
+) -> Ask:
     """Return how prompts are answered: the whole chunk as one batch.
+
+    Those that the first budget cut off are asked again together, where the decoding
+    names a larger one: their company, too, is the same in every run.
 
     Args:
         decoding: how answers are sampled; what is not greedy gets a seed of its own
             for each chunk and each draw, whoever else is asked.
         draws: answers to each prompt.
+        is_truncated: whether an answer that was cut off is not over; default: always.
 
     """
+    truncated = is_truncated or (lambda completion: completion.cut_off)
 
     def ask(model: Model, chunk: Chunk, spare: Collection[str], keep: Keep) -> None:
         del spare  # whoever is left out would change the company of the others
         batches = [
-            each(model, chunk.prompts, _seeded(decoding, chunk.index, draw))
+            _each_twice(
+                model,
+                chunk.prompts,
+                _seeded(decoding, chunk.index, draw),
+                truncated,
+            )
             for draw in range(draws)
         ]
         for sample, *answers in zip(chunk.samples, *batches, strict=True):
@@ -208,6 +222,47 @@ def each(
     if ask is None:
         return list(attempt(model, prompts, decoding))
     answers: list[Completion | InfraError] = ask(prompts, decoding)
+    return answers
+
+
+def losing(ask: Ask) -> Ask:
+    """Return a way to ask by which what a server refuses is lost, and not wrong.
+
+    It answered at the start: who refuses now has lost its model, or runs no more.
+    """
+
+    def lost(model: Model, chunk: Chunk, spare: Collection[str], keep: Keep) -> None:
+        try:
+            ask(model, chunk, spare, keep)
+        except ModelError as refusal:
+            raise InfraError(str(refusal)) from None
+
+    return lost
+
+
+def _each_twice(
+    model: Model, prompts: list[Prompt], decoding: Decoding, truncated: Truncated
+) -> list[Completion | InfraError]:
+    """Have prompts answered, those again that the first budget cut off."""
+    answers = each(model, prompts, decoding)
+    if decoding.retry_truncated is None:
+        return answers
+    # A full context has no room for a larger budget.
+    cut = {
+        place: answer
+        for place, answer in enumerate(answers)
+        if isinstance(answer, Completion)
+        and answer.stop == "length"
+        and truncated(answer)
+    }
+    if cut:
+        again = each(model, [prompts[place] for place in cut], decoding.again)
+        for (place, first), answer in zip(cut.items(), again, strict=True):
+            answers[place] = (
+                replace(answer, first=first)
+                if isinstance(answer, Completion)
+                else answer
+            )
     return answers
 
 

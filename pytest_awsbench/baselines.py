@@ -149,7 +149,7 @@ class Baseline:
                 "template": card.template_digest,
             },
             data=asdict(run.data),
-            decoding=asdict(run.decoding),
+            decoding=run.decoding.to_json(),
             versions=dict(run.versions),
             date=run.date,
             runs=1,

@@ -3,6 +3,7 @@
 import difflib
 import re
 from collections.abc import Mapping
+from math import inf
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
@@ -48,6 +49,8 @@ class DecodingTable(_Table):
     temperature: Annotated[float, Field(ge=0)] | None = None
     top_p: Annotated[float, Field(gt=0, le=1)] | None = None
     stop_at_newline: bool | None = None
+    retry_truncated: PositiveInt | None = None
+    """The larger budget for answers that ``max_new_tokens`` cut off."""
 
 
 class ModelTable(DecodingTable):
@@ -76,11 +79,12 @@ class ModelTable(DecodingTable):
     base_url: str | list[str] | None = None
     """Of backend ``openai``: one, or one per replica."""
     model: str | None = None
-    """As the server calls it."""
+    """As the server calls it; with ``*`` or ``?`` all that match."""
     api_key_env: str | None = None
     headers_env: dict[str, str] | None = None
     concurrency: PositiveInt | None = None
     timeout: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None
+    startup_timeout: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     max_tokens: PositiveInt | None = None
     """What servers call ``max_new_tokens``."""
     extra_body: dict[str, Any] | None = None
@@ -200,6 +204,8 @@ class Settings(DecodingTable):
     """Share of held-out prompts that may stand in the training rows."""
     baselines: str = "awsbench_baselines"
     keep_runs: PositiveInt = 20
+    report: bool = True
+    """Whether reports are written after every run."""
     env: str | None = None
     """``builtin`` (the default), or the URL of an OpenEnv server."""
     env_timeout: Annotated[float, Field(gt=0)] = 300.0
@@ -258,14 +264,30 @@ class Settings(DecodingTable):
         return {name: _spec(name, self._merged(name), root) for name in self.models}
 
     def decoding(self, model: str) -> Decoding:
-        """Return how this model's answers are sampled."""
+        """Return how this model's answers are sampled.
+
+        Raises:
+            ConfigError: if the second budget is no larger than the first.
+
+        """
         names = DecodingTable.model_fields
         given = {k: v for k in names if (v := getattr(self, k)) is not None}
         own = self._merged(model) if model in self.models else {}
         given |= {key: own[key] for key in names if own.get(key) is not None}
         if own.get("max_tokens") is not None:
             given["max_new_tokens"] = own["max_tokens"]
-        return Decoding(**given, seed=self.seed)
+        # In the body of a request it may stand by either of its names.
+        body = own.get("extra_body") or {}
+        limit = body.get("max_completion_tokens") or body.get("max_tokens")
+        if isinstance(limit, int):
+            given["max_new_tokens"] = limit
+        decoding = Decoding(**given, seed=self.seed)
+        if (decoding.retry_truncated or inf) <= decoding.max_new_tokens:
+            raise ConfigError(
+                f"model {model}: retry_truncated = {decoding.retry_truncated} is no"
+                f" larger than max_new_tokens = {decoding.max_new_tokens}; raise it"
+            )
+        return decoding
 
     def _merged(self, name: str) -> dict[str, Any]:
         """Return a model's keys with those of the models that it extends."""
@@ -312,6 +334,7 @@ SERVED = (
     "headers_env",
     "concurrency",
     "timeout",
+    "startup_timeout",
     "extra_body",
 )
 """Keys of backend ``openai`` alone."""
@@ -331,7 +354,7 @@ def _served(name: str, keys: dict[str, Any]) -> ModelSpec:
     served = ServedSpec(
         base_urls=(urls,) if isinstance(urls, str) else tuple(urls), **given
     )
-    return ModelSpec(name=name, backend="openai", served=served)
+    return ModelSpec(name=name, backend="openai", served=served, configured=name)
 
 
 def _spec(name: str, keys: dict[str, Any], root: Path) -> ModelSpec:
@@ -354,7 +377,7 @@ def _spec(name: str, keys: dict[str, Any], root: Path) -> ModelSpec:
     for key in ("path", "adapter", "chat_template"):
         if key in keys and _exists(root / keys[key]):
             keys[key] = str(root / keys[key])
-    return ModelSpec(name=name, **keys)
+    return ModelSpec(name=name, configured=name, **keys)
 
 
 def _refuse_contradictions(name: str, keys: Mapping[str, Any]) -> None:

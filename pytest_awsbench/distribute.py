@@ -10,6 +10,7 @@ from xdist.scheduler import LoadScopeScheduling
 from pytest_awsbench.collection import RootCollector
 from pytest_awsbench.errors import AwsbenchError, InfraError, ModelError
 from pytest_awsbench.flags import ROOT
+from pytest_awsbench.opening import sent_to_workers
 from pytest_awsbench.recording import Recorder
 from pytest_awsbench.session import BenchSession
 
@@ -82,6 +83,8 @@ class Distribution:
                 (*key, account.limits.size)
                 for key, account in self._bench.accounts.items()
             ],
+            "awsbench_found": {k: [*v] for k, v in self._bench.options.found.items()},
+            "awsbench_served": sent_to_workers(self._bench.prepared),
             "awsbench_decided": str(self._bench.stopper.folder.absolute()),
         }
         if self._bench.source is not None:
@@ -94,6 +97,7 @@ class Distribution:
         output = getattr(node, "workeroutput", None) or {}
         self._recorder.record_completions(output.get("awsbench_completions", []))
         self._recorder.notes += output.get("awsbench_notes", [])
+        self._recorder.writer.devices += output.get("awsbench_devices", [])
         failure = output.get("awsbench_failure")
         if failure is not None and self._bench.failure is None:
             self._bench.failure = _revived(failure)

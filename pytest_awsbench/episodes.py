@@ -16,7 +16,7 @@ class Turn:
 
     prompt_hash: str
     answer: str
-    """What the model said, verbatim."""
+    """What the model said, verbatim, without its reasoning."""
     command: str
     """What was sent."""
     well_formed: bool = True
@@ -37,6 +37,10 @@ class Turn:
     """Seconds from the start of its batch to its last token."""
     env_s: float | None = None
     """Seconds that the environment took."""
+    reasoning: str = ""
+    """What the model thought aloud before it answered; no later prompt shows it."""
+    reasoning_tokens: int | None = None
+    """Those of `tokens` that it took; None where they are not told apart."""
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values."""

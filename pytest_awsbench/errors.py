@@ -7,7 +7,9 @@
     ├── DataError     data sets and recorded answers      exit status 4
     ├── ModelError    checkpoints, adapters, templates    exit status 4
     ├── StoreError    baselines, journals, output folder  exit status 4
+    ├── ReportError   runs that are read again, reports   exit status 2 of awsbench
     └── InfraError    hub, device, worker, network        exit status 75
+        └── TooLongError   a prompt beyond the context that is served
 
 Each message says what is wrong, where, and what to do next.
 """
@@ -33,5 +35,13 @@ class StoreError(AwsbenchError):
     """A baseline, a journal or the output folder cannot be read or written."""
 
 
+class ReportError(AwsbenchError):
+    """A run that is kept cannot be read, compared or reported."""
+
+
 class InfraError(AwsbenchError):
     """Infrastructure failed; trying again later may help."""
+
+
+class TooLongError(InfraError):
+    """A prompt is longer than the context with which its model is served."""

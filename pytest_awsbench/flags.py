@@ -33,8 +33,8 @@ def add_options(parser: pytest.Parser) -> None:
         metavar="MODEL",
         help=(
             "model to judge: a configured name (without configuration: base, sft),"
-            " a folder, Hub id or .gguf file, PATH+ADAPTER, openai:URL#MODEL, or"
-            " replay:ANSWERS.jsonl;"
+            " a folder, Hub id or .gguf file, PATH+ADAPTER, openai:URL#MODEL (#*: all"
+            " that the server offers), or replay:ANSWERS.jsonl;"
             " NAME=MODEL names it; may be given several times"
         ),
     )

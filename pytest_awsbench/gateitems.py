@@ -10,7 +10,7 @@ from pytest_awsbench.baselines import Baseline
 from pytest_awsbench.confirming import confirmed
 from pytest_awsbench.errors import AwsbenchError
 from pytest_awsbench.gates import Gate, GateFailedError, Verdict
-from pytest_awsbench.ledger import Account, arm_of
+from pytest_awsbench.ledger import Account, arm_of, this_run
 from pytest_awsbench.records import Arm
 from pytest_awsbench.session import BenchSession
 from pytest_awsbench.snapshots import accept
@@ -114,6 +114,10 @@ def _record(item: GateItem, verdict: Verdict) -> None:
         for key, value in verdict.to_json().items()
         if isinstance(value, str | int | float | bool)
     ]
+    item.user_properties += [
+        ("awsbench_word", verdict.word),
+        ("awsbench_line", line(verdict)),
+    ]
 
 
 def _needs_confirming(bench: BenchSession, gate: Gate, verdict: Verdict) -> bool:
@@ -177,7 +181,7 @@ def _old(bench: BenchSession, account: Account, gate: Gate) -> Arm | None:
     if other is not None:
         bench.complete(other)
         if not other.missing:
-            return arm_of(bench.run_of(other), other.suite, f"{gate.against}, this run")
+            return arm_of(bench.run_of(other), other.suite, this_run(gate.against))
     spec = bench.options.known.get(gate.against)
     found, _ = find_baseline(bench.options.baselines, gate.against, spec, account.suite)
     return found.arm(f"{gate.against}, baseline") if found else None

@@ -157,10 +157,11 @@ def _of_one(
     config: pytest.Config, options: Options, model: str, suite: Suite
 ) -> list[Planned]:
     """Return the gates of a model on a suite: configured ones, then those of hooks."""
+    names = options.names_of(model)
     gates: list[Gate | Callable[..., Any]] = [
         _configured(options, model, suite, table)
         for table in options.settings.gates
-        if table.suite == suite.name and table.applies_to(model)
+        if table.suite == suite.name and any(map(table.applies_to, names))
     ]
     if not gates:
         default = GateTable(suite=suite.name, metric=suite.primary)

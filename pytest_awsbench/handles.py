@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -53,8 +53,12 @@ class ModelHandle:
     def generate(self, prompt: str | Sequence[Any]) -> Completion:
         """Ask the model now: a text, or messages with role and content."""
         decoding = self.bench.options.decoding(self.bench.prepared[self.name].spec)
-        asked = self.bench.engine.submit(self.name, [as_prompt(prompt)], decoding)
-        return wait(asked)[0]
+        prompts, engine = [as_prompt(prompt)], self.bench.engine
+        answer = wait(engine.submit(self.name, prompts, decoding))[0]
+        if decoding.retry_truncated is None or answer.stop != "length":
+            return answer
+        again = wait(engine.submit(self.name, prompts, decoding.again))[0]
+        return replace(again, first=answer)
 
     def run(self, task: Any) -> Any:
         """Call ``task(model)`` on the thread that owns the model."""

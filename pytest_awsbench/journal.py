@@ -61,6 +61,21 @@ class Journal:
         rows = (self._parse(line, n) for n, line in enumerate(lines[1:], start=2))
         return {row["id"]: self._completion(row) for row in rows}
 
+    @property
+    def size(self) -> int:
+        """Bytes of whole lines that are there before anything is appended.
+
+        Raises:
+            StoreError: if the file cannot be read.
+
+        """
+        try:
+            return self.path.read_bytes().rfind(b"\n") + 1
+        except FileNotFoundError:
+            return 0
+        except OSError as error:
+            raise StoreError(f"{self.path}: cannot be read: {error}") from error
+
     def append(self, completions: Iterable[tuple[str, Answer]]) -> None:
         """Record completions; they survive the death of this process at once."""
         file = self._opened()

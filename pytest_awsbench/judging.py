@@ -16,6 +16,7 @@ from pytest_awsbench.gates import ALPHA, MARGIN, Gate, Group, Verdict
 from pytest_awsbench.pairing import (
     Pairs,
     clusters_of,
+    cut_off_notes,
     gate_mean,
     has_metric,
     in_tiers,
@@ -132,7 +133,12 @@ def _against_items(gate: Gate, verdict: Verdict, new: Arm, old: Arm) -> Verdict:
         regressed=tuple(i for i, change in changes if change < 0),
         fixed=tuple(i for i, change in changes if change > 0),
         groups=tuple(_groups(gate, pairs)) if pairs.unit == "share" else (),
-        notes=(*found.notes, *_uneven(pairs), *left_out(gate, new, old)),
+        notes=(
+            *found.notes,
+            *cut_off_notes(pairs),
+            *_uneven(pairs),
+            *left_out(gate, new, old),
+        ),
     )
 
 

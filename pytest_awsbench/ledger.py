@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -69,9 +69,14 @@ class Account:
         return [s.id for s in self.suite.samples if s.id not in self.results]
 
     @property
+    def chunk_size(self) -> int:
+        """Prompts that are generated together."""
+        return self.limits.size
+
+    @property
     def throughput(self) -> dict[str, Any] | None:
-        """How fast the model answered; None where it did not: answers were kept."""
-        return None if self.model.backend == "replay" else self.meter.throughput()
+        """How fast answers came; None where all were kept."""
+        return self.meter.throughput()
 
     def complete_from_recorded(self, score: Score) -> None:
         """Score the kept answers of samples that this run did not select."""
@@ -112,7 +117,7 @@ def identity(
         "weights": model.digest,
         "template": model.template_digest,
         "data": suite.data.digest,
-        "decoding": asdict(decoding),
+        "decoding": decoding.to_json(),
         **({"settings": dict(suite.settings)} if suite.settings else {}),
         **({"draws": draws} if draws > 1 else {}),
     }
@@ -157,6 +162,11 @@ def _plain(ident: Mapping[str, object]) -> dict[str, object]:
 def arm_of(run: Run, suite: Suite, label: str) -> Arm:
     """Return a run as one side of a comparison."""
     return Baseline.from_run(run, suite.versions).arm(label)
+
+
+def this_run(model: str) -> str:
+    """Return the label of another model of this run, as a side of a comparison."""
+    return f"{model}, this run"
 
 
 def now() -> str:

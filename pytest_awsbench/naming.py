@@ -49,12 +49,13 @@ def slug(text: str) -> str:
 
 
 def _parse(text: str, known: Mapping[str, ModelSpec], where: Path) -> list[ModelSpec]:
-    """Read one model: a known name, ``replay:``, or a path with an adapter."""
+    """Read one model: a known name, a scheme, or a path with an adapter."""
     if text in known:
         return [known[text]]
     named = _NAMED.match(text)
     name, rest = (named["name"], named["rest"]) if named else (None, text)
     if name and rest in known:
+        _refuse_one_name(name, rest, known[rest].served)
         return [replace(known[rest], name=name)]
     scheme, _, tail = rest.partition(":")
     if scheme == "replay":
@@ -86,17 +87,28 @@ def _replay(name: str | None, tail: str, where: Path) -> list[ModelSpec]:
 
 
 def _served(name: str | None, tail: str) -> ModelSpec:
-    """Return a model behind a server: its address and, after ``#``, its name there."""
+    """Return a model behind a server: its address and, after ``#``, its name there.
+
+    A pattern is called by its whole text, until what it matches is known.
+    """
     url, _, model = tail.partition("#")
-    if set("*?") & set(model):
-        raise ConfigError(
-            f"--awsbench-model=openai:{tail}: name one model; patterns are not"
-            " understood yet"
-        )
     served = ServedSpec(base_urls=(url,), model=model)
+    if served.is_pattern:
+        _refuse_one_name(name, f"openai:{tail}", served)
+        return ModelSpec(name=f"openai:{tail}", backend="openai", served=served)
     return ModelSpec(
         name=name or slug(model or "served"), backend="openai", served=served
     )
+
+
+def _refuse_one_name(name: str | None, rest: str, served: ServedSpec | None) -> None:
+    """Refuse a name for a pattern."""
+    if name and served is not None and served.is_pattern:
+        raise ConfigError(
+            f"--awsbench-model={name}={rest}: the pattern {served.model!r} may match"
+            " several models, which cannot share one name; leave the name out (each is"
+            " called as its server calls it), or name one model"
+        )
 
 
 def _local(

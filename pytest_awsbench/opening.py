@@ -1,22 +1,29 @@
 """What a process needs before its first item: suites, models, journals, baselines."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any, Literal
 
 import pytest
 
 from pytest_awsbench import demo, stores
-from pytest_awsbench.answering import Ask, completing
+from pytest_awsbench.answering import Ask, completing, losing
 from pytest_awsbench.chunks import Chunk, in_order, plan_chunks
 from pytest_awsbench.engine import Engine
 from pytest_awsbench.envs.source import EnvSource
 from pytest_awsbench.errors import ConfigError
 from pytest_awsbench.flags import env_wanted, selects
 from pytest_awsbench.ledger import Account, identity, journal_of, limited
-from pytest_awsbench.models.loading import Prepared, prepare
-from pytest_awsbench.options import BUILTIN, Options
-from pytest_awsbench.records import Answer, Decoding, Score, answer_from_json
+from pytest_awsbench.models.loading import Prepared, prepare, prepare_served
+from pytest_awsbench.models.spec import ModelSpec
+from pytest_awsbench.options import BUILTIN, Options, say
+from pytest_awsbench.records import (
+    Answer,
+    Decoding,
+    ModelCard,
+    Score,
+    answer_from_json,
+)
 from pytest_awsbench.repeating import draws_of, of_run
 from pytest_awsbench.sizing import Sizes
 from pytest_awsbench.staging import load_env, playing
@@ -67,9 +74,14 @@ def _with_leakage(options: Options, suite: Suite) -> Suite:
 
 
 def prepare_models(
-    options: Options, suites: Mapping[str, Suite]
-) -> dict[str, Prepared]:
-    """Find the files of all models of the run, and identify them."""
+    config: pytest.Config, options: Options, suites: Mapping[str, Suite]
+) -> tuple[dict[str, Prepared], dict[str, str]]:
+    """Find the files of all models of the run, and identify them.
+
+    Returns:
+        The models by name; and which of a pattern cannot be judged, and why.
+
+    """
     samples = [
         sample
         for suite in suites.values()
@@ -77,10 +89,38 @@ def prepare_models(
         for sample in suite.samples
     ]
     cache = options.out / "digests.json" if suites else None
-    return {
+    known = getattr(config, "workerinput", {}).get("awsbench_served", {})
+    everyone = {
         spec.name: prepare(spec, options.root, samples, cache)
+        if spec.served is None
+        else _told(spec, known[spec.name])
+        if spec.name in known
+        else prepare_served(spec, spec.served, say)
         for spec in options.models
     }
+    return (
+        {name: entry for name, entry in everyone.items() if not entry.skipped},
+        {name: entry.skipped for name, entry in everyone.items() if entry.skipped},
+    )
+
+
+def sent_to_workers(prepared: Mapping[str, Prepared]) -> dict[str, dict[str, Any]]:
+    """Return who the served models are, as plain values: they are asked once."""
+    return {
+        name: {"card": asdict(entry.card), "failure": entry.failure}
+        for name, entry in prepared.items()
+        if entry.served is not None
+    }
+
+
+def _told(spec: ModelSpec, sent: Mapping[str, Any]) -> Prepared:
+    """Return a served model as the main process found it."""
+    return Prepared(
+        spec=spec,
+        card=ModelCard(**sent["card"]),
+        served=spec.served,
+        failure=sent["failure"],
+    )
 
 
 def open_accounts(
@@ -118,6 +158,10 @@ def _account(
     name = entry.spec.name
     baseline, path = stores.find_baseline(options.baselines, name, entry.spec, suite)
     decoding = options.decoding(entry.spec)
+    if isinstance(suite, EnvSuite) or entry.replay is not None:
+        # An episode cannot go on both with a turn and with what replaced it, and what
+        # is recorded is not said anew.
+        decoding = replace(decoding, retry_truncated=None)
     if options.add_run and baseline is not None:
         # A further run with the seeds of the stored ones would repeat them.
         decoding = of_run(decoding, baseline.runs)
@@ -175,8 +219,10 @@ def way_to_ask(
 ) -> Ask:
     """Return how the answers of a model to a suite are made."""
     if isinstance(account.suite, EnvSuite) and source is not None:
-        return playing(account.suite, decoding, options, source, engine)
-    return completing(decoding, account.draws)
+        ask = playing(account.suite, decoding, options, source, engine)
+    else:
+        ask = completing(decoding, account.draws, account.suite.is_truncated)
+    return losing(ask) if account.model.backend == "openai" else ask
 
 
 def flat(values: Iterable[Any]) -> Iterable[Any]:

@@ -1,22 +1,26 @@
 """Flags and configuration, read once into one typed value."""
 
 import os
-from collections.abc import Mapping
-from dataclasses import dataclass
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
 import pytest
 
 from pytest_awsbench.config import Settings, read_settings
-from pytest_awsbench.errors import AwsbenchError, ConfigError
+from pytest_awsbench.errors import AwsbenchError, ConfigError, InfraError
 from pytest_awsbench.flags import table_of
 from pytest_awsbench.models.spec import ModelSpec
 from pytest_awsbench.naming import inline_specs
 from pytest_awsbench.records import Decoding
+from pytest_awsbench.screening import Found, expanded, find, listing
 
 
 BUILTIN = "builtin"
+EXIT_INFRA = 75
+"""EX_TEMPFAIL: infrastructure failed; try again, with ``--awsbench-resume``."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,7 +31,9 @@ class Options:
     """What relative paths of the configuration are relative to."""
     settings: Settings
     models: tuple[ModelSpec, ...]
-    """The models of this run, in the order given."""
+    """The models of this run, in the order given; those of patterns listed."""
+    found: Found
+    """What patterns stand for, which every process must see alike."""
     known: Mapping[str, ModelSpec]
     """All models that have a name, those of this run included."""
     dataset: str
@@ -47,6 +53,10 @@ class Options:
     update: bool
     """Accept what is measured as the baseline."""
     collect_only: bool
+    annotate: bool
+    """Whether GitHub Actions reads the output."""
+    step_summary: Path | None
+    """Where GitHub Actions takes markdown from."""
 
     @classmethod
     def from_config(cls, config: pytest.Config) -> Self:
@@ -61,11 +71,14 @@ class Options:
             settings = read_settings(table, path)
             known = settings.specs(config.rootpath)
             asked = config.getoption("awsbench_model") or settings.run
-            models = inline_specs(asked, known, config.invocation_params.dir)
+            given = inline_specs(asked, known, config.invocation_params.dir)
+            found = _found(config, given)
+            models = expanded(given, found)
             return cls(
                 root=config.rootpath,
                 settings=settings,
                 models=models,
+                found=found,
                 known={**known, **{spec.name: spec for spec in models}},
                 dataset=_dataset(config, settings),
                 max_per_combo=_positive(config, "awsbench_max_per_combo"),
@@ -80,13 +93,53 @@ class Options:
                 baselines=config.rootpath / settings.baselines,
                 update=config.getoption("update_snapshots", default=False),
                 collect_only=config.getoption("collectonly"),
+                annotate=os.environ.get("GITHUB_ACTIONS") == "true",
+                step_summary=_variable_path("GITHUB_STEP_SUMMARY"),
             )
         except AwsbenchError as error:
+            if isinstance(error, InfraError):
+                pytest.exit(f"awsbench: {error}", returncode=EXIT_INFRA)
             raise pytest.UsageError(f"awsbench: {error}") from error
 
     def decoding(self, spec: ModelSpec) -> Decoding:
         """How answers of this model are sampled."""
-        return self.settings.decoding(spec.name)
+        return self.settings.decoding(spec.configured or spec.name)
+
+    def names_of(self, model: str) -> set[str]:
+        """Return what gates may call a model: by its pattern's name, too."""
+        spec = self.known[model]
+        return {model, spec.configured} if spec.screened else {model}
+
+    def without(self, skipped: Collection[str]) -> Self:
+        """Return a run without some models that patterns found.
+
+        Raises:
+            ConfigError: if none is left.
+
+        """
+        models = tuple(spec for spec in self.models if spec.name not in skipped)
+        if not models:
+            raise ConfigError(
+                f"no model to judge: of {', '.join(self.found)} only models were found"
+                f" that cannot chat ({', '.join(skipped)})"
+            )
+        found = {
+            pattern: [match for match in matches if match[0] not in skipped]
+            for pattern, matches in self.found.items()
+        }
+        return replace(self, models=models, found=found)
+
+
+def say(text: str) -> None:
+    """Show one line at once: the run waits before it has anything else to show."""
+    sys.stderr.write(f"awsbench: {text}\n")
+    sys.stderr.flush()
+
+
+def _found(config: pytest.Config, specs: tuple[ModelSpec, ...]) -> Found:
+    """Return what patterns stand for: asked for once, by the main process."""
+    given = getattr(config, "workerinput", {}).get("awsbench_found")
+    return find(specs, listing(say)) if given is None else given
 
 
 def _dataset(config: pytest.Config, settings: Settings) -> str:
@@ -114,6 +167,12 @@ def _tasks(config: pytest.Config, settings: Settings) -> str:
     place, mark, rest = flag.partition("#")
     local = config.invocation_params.dir / place
     return f"{local}{mark}{rest}" if place and local.exists() else flag
+
+
+def _variable_path(name: str) -> Path | None:
+    """Return the path that an environment variable holds, if any."""
+    given = os.environ.get(name)
+    return Path(given) if given else None
 
 
 def _positive(config: pytest.Config, name: str) -> int | None:

@@ -106,6 +106,22 @@ def mean_of(items: Iterable[ItemStats], metric: str) -> float | None:
     )
 
 
+def cut_off_notes(pairs: Pairs) -> list[str]:
+    """Say how many changes a token budget may have made: what is not over counts as 0.
+
+    Where most of what got worse was cut off, the model may be as good as before.
+    """
+    both = list(zip(pairs.old, pairs.new, pairs.before, pairs.after, strict=True))
+    worse = [new for _, new, was, now in both if now < was]
+    better = [old for old, _, was, now in both if now > was]
+    told = [("worse", worse, "now"), ("better", better, "in the baseline")]
+    return [
+        f"{cut} of {len(items)} that got {word} were cut off {when} (truncated)"
+        for word, items, when in told
+        if (cut := sum(item.outcome == "truncated" for item in items))
+    ]
+
+
 def gate_mean(gate: Gate, arm: Arm) -> float | None:
     """Return the mean of an arm as a gate weighs it."""
     known = [item for item in arm.items.values() if gate.metric in item.sums]

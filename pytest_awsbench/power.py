@@ -4,8 +4,9 @@ A plugin of pytest, so that configuration and conftest files mean what they mean
 run: ``pytest -p pytest_awsbench.power``.
 """
 
+import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 
 import pytest
 
@@ -13,11 +14,10 @@ from pytest_awsbench.cells import aligned, points
 from pytest_awsbench.errors import AwsbenchError, InfraError
 from pytest_awsbench.flags import ROOT
 from pytest_awsbench.foresight import Foresight, foresee
-from pytest_awsbench.gateplan import plan_gates
+from pytest_awsbench.gateplan import GatePlan, plan_gates
 from pytest_awsbench.gates import Gate
 from pytest_awsbench.opening import load_suites
-from pytest_awsbench.options import Options
-from pytest_awsbench.session import EXIT_INFRA
+from pytest_awsbench.options import EXIT_INFRA, Options
 from pytest_awsbench.stats.power import DROPS
 from pytest_awsbench.stores import find_baseline
 from pytest_awsbench.suites.suite import Suite
@@ -42,11 +42,17 @@ LEGEND = (
 )
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the flag that ``awsbench power --json`` stands for."""
+    parser.addoption("--awsbench-power-json", action="store_true", help="plain values")
+
+
 @pytest.hookimpl(tryfirst=True)
 def pytest_cmdline_main(config: pytest.Config) -> int:
     """Answer instead of running tests, once conftest files are loaded."""
+    lines = power_json if config.getoption("awsbench_power_json") else power_lines
     try:
-        for text in power_lines(config):
+        for text in lines(config):
             print(text)  # noqa: T201 - what the command is for
     except InfraError as error:
         print(f"awsbench: {error}")  # noqa: T201
@@ -58,23 +64,43 @@ def pytest_cmdline_main(config: pytest.Config) -> int:
 
 def power_lines(config: pytest.Config) -> Iterator[str]:
     """Yield the table of all gates of a configuration, and what must be said."""
+    found, plan = _gates(config)
+    yield from aligned([HEADS, *([name, *_cells(x)] for name, x in found.items())])
+    for name, seen in found.items():
+        yield from (f"  {name}: {note}" for note in seen.notes)
+    shared = len(plan.spenders)
+    alpha = _options(config).settings.alpha
+    yield f"alpha {alpha:g} of the session is shared by {shared} gates"
+    yield LEGEND
+
+
+def power_json(config: pytest.Config) -> Iterator[str]:
+    """Yield what all gates of a configuration can see, as plain values."""
+    found, _ = _gates(config)
+    gates = [
+        {
+            "node_id": name,
+            "power": None if seen.power is None else asdict(seen.power),
+            "notes": list(seen.notes),
+        }
+        for name, seen in found.items()
+    ]
+    yield json.dumps({"gates": gates}, indent=2)
+
+
+def _gates(config: pytest.Config) -> tuple[dict[str, Foresight], GatePlan]:
+    """Return what every gate can see, by its node id, and the plan of all."""
     options = _options(config)
     suites = load_suites(config, options)
     plan = plan_gates(config, options, suites)
-    found = {
+    return {
         f"{ROOT}::{model}::{suite}::{planned.name}": _foreseen(
             options, model, suites[suite], planned.gate
         )
         for (model, suite), gates in plan.gates.items()
         for planned in gates
         if isinstance(planned.gate, Gate)
-    }
-    yield from aligned([HEADS, *([name, *_cells(x)] for name, x in found.items())])
-    for name, seen in found.items():
-        yield from (f"  {name}: {note}" for note in seen.notes)
-    shared = len(plan.spenders)
-    yield f"alpha {options.settings.alpha:g} of the session is shared by {shared} gates"
-    yield LEGEND
+    }, plan
 
 
 def _options(config: pytest.Config) -> Options:

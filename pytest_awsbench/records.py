@@ -2,12 +2,16 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import Any, Self, TypeAlias
 
 from pytest_awsbench.episodes import Play, StopReason
+
+
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,15 @@ def prompt_hash(prompt: Prompt) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def well_formed(text: str) -> str:
+    r"""Return a text that every file can hold: half a surrogate pair becomes U+FFFD.
+
+    >>> ascii(well_formed("a\ud800b"))
+    "'a\\ufffdb'"
+    """
+    return _HALF_PAIR.sub("\ufffd", text)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Decoding:
     """How answers are sampled; part of every identity."""
@@ -91,6 +104,30 @@ class Decoding:
     top_p: float = 1.0
     stop_at_newline: bool = False
     seed: int = 42
+    retry_truncated: int | None = None
+    """The larger budget that an answer is asked again with where ``max_new_tokens`` cut
+    it off; None asks once."""
+
+    @property
+    def again(self) -> "Decoding":
+        """How an answer that was cut off is asked again: with the larger budget."""
+        return replace(self, max_new_tokens=self.retry_truncated or self.max_new_tokens)
+
+    @property
+    def is_again(self) -> bool:
+        """Whether this is how answers are asked again."""
+        return self.max_new_tokens == self.retry_truncated
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values; what is not asked again says nothing of it.
+
+        So answers and baselines that were kept before there was a second budget stay
+        those of the same decoding.
+        """
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        if self.retry_truncated is None:
+            del plain["retry_truncated"]
+        return plain
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +135,7 @@ class Completion:
     """What the model said, verbatim, and why it stopped."""
 
     text: str
+    """The answer alone; what the model thought aloud before it is in `reasoning`."""
     stop: StopReason = "eos"
     prompt_tokens: int | None = None
     """None when the backend does not count."""
@@ -107,16 +145,33 @@ class Completion:
     """Seconds from the start of its batch to its last token; None when recorded."""
     near_ties: int = 0
     """Positions where the two best tokens lay within the precision of the weights."""
+    reasoning: str = ""
+    reasoning_tokens: int | None = None
+    """Those of `tokens` that the reasoning took; None where they are not told apart."""
+    first: Self | None = None
+    """What the model said within the first budget, where that cut it off and it was
+    asked again (`Decoding.retry_truncated`)."""
+
+    @property
+    def cut_off(self) -> bool:
+        """Whether the budget or the context ended it, not the model."""
+        return self.stop in {"length", "context"}
 
     def to_json(self) -> dict[str, Any]:
         """Return plain values, fit for JSON and for execnet."""
-        # Every value is plain: `asdict` would copy each, for each item.
-        return {name: getattr(self, name) for name in self.__slots__}
+        # Every value but one is plain: `asdict` would copy each, for each item.
+        data = {name: getattr(self, name) for name in self.__slots__}
+        if self.first is not None:
+            data["first"] = self.first.to_json()
+        return data
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what `to_json` wrote."""
-        return cls(**data)
+        """Read what `to_json` wrote, or an older version of it."""
+        first = data.get("first")
+        if first is None:
+            return cls(**data)
+        return cls(**{**data, "first": cls.from_json(first)})
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +246,8 @@ class Result:
     """Trials."""
     squares: Mapping[str, float] = field(default_factory=dict)
     """Metric → sum of squares over the trials; empty for one."""
+    first_scores: Mapping[str, float | None] = field(default_factory=dict)
+    """Metric → value with the first budget; empty where nothing was asked again."""
 
     def sums(self, metric: str, value: float) -> tuple[float, float]:
         """Return sum and sum of squares of a metric over the trials."""
@@ -205,6 +262,7 @@ class Result:
             "outcome": self.outcome,
             "k": self.k,
             "squares": dict(self.squares),
+            "first_scores": dict(self.first_scores),
         }
 
     @classmethod

@@ -1,7 +1,6 @@
 """Is it the same model still? A run against a baseline of the very same weights."""
 
 from collections.abc import Iterator
-from dataclasses import asdict
 
 from pytest_awsbench.ledger import Account
 from pytest_awsbench.records import ItemStats
@@ -86,6 +85,6 @@ def _unchanged(account: Account) -> bool:
         baseline.model["weights"] == card.digest
         and baseline.model["template"] == card.template_digest
         and baseline.data["digest"] == account.suite.data.digest
-        and dict(baseline.decoding) == asdict(account.decoding)
+        and dict(baseline.decoding) == account.decoding.to_json()
         and dict(baseline.settings) == dict(account.suite.settings)
     )

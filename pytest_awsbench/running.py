@@ -76,6 +76,7 @@ class Runner:
         if output is not None:
             output["awsbench_completions"] = self._bench.finished()
             output["awsbench_notes"] = self._bench.notes()
+            output["awsbench_devices"] = self._bench.devices()
         self._bench.engine.close()
         if self._bench.source is not None:
             self._bench.source.close()

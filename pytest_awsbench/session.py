@@ -31,19 +31,17 @@ from pytest_awsbench.opening import (
     recorded_answers,
     way_to_ask,
 )
-from pytest_awsbench.options import Options
-from pytest_awsbench.records import Answer, Draws, Result, Run, Sample
+from pytest_awsbench.options import EXIT_INFRA, Options
+from pytest_awsbench.records import Answer, Completion, Draws, Result, Run, Sample
 from pytest_awsbench.repeating import of_run
 from pytest_awsbench.sizing import chunk_sizes
 from pytest_awsbench.staging import source_of
 from pytest_awsbench.stopping import Stopper, open_stopper
 from pytest_awsbench.suites.env import NAME as ENV
 from pytest_awsbench.suites.env import EnvSuite
-from pytest_awsbench.suites.suite import Suite, pooled
+from pytest_awsbench.suites.suite import Suite, pooled, with_first
 
 
-EXIT_INFRA = 75
-"""EX_TEMPFAIL: infrastructure failed; try again, with ``--awsbench-resume``."""
 LIBRARIES = (
     "pytest-awsbench",
     "torch",
@@ -73,6 +71,8 @@ class BenchSession:
     stopper: Stopper
     source: EnvSource | None
     """Where sessions of suite ``env`` come from."""
+    skipped: Mapping[str, str]
+    """Models that a pattern found and that cannot be judged, and why."""
     date: str
     failure: AwsbenchError | None = None
     """Why the run ended before its first item."""
@@ -99,13 +99,14 @@ class BenchSession:
             if role != "worker" and suites and not options.collect_only:
                 stores.open_folder(options.out)
             gates = plan_gates(config, options, found)
-            prepared = prepare_models(options, found)
+            prepared, skipped = prepare_models(config, options, found)
+            if skipped:
+                options = options.without(skipped)
+                gates = plan_gates(config, options, found)
             accounts = open_accounts(
                 options, found, prepared, chunk_sizes(config, options, prepared), role
             )
-            if options.update and role != "worker":
-                for account in accounts.values():
-                    refuse_selecting_run(options.out, account, options.selected_from)
+            _refuse_selection(options, accounts, role)
         plans = plan_suites(options, accounts)
         engine = Engine(lambda: load(list(prepared.values()), share_of(config)))
         recorded = recorded_answers(config, accounts)
@@ -134,16 +135,21 @@ class BenchSession:
             stopper=open_stopper(
                 options, gates.gates, accounts, _decided_folder(config, options)
             ),
+            skipped=skipped,
             date=now(),
         )
-        if role != "worker":
-            bench.stopper.forget()
-        if bench.loads_early:
-            bench.engine.start()
-        if source is not None and source.server and bench.plays:
-            with blamed():
-                source.server.launch()
+        bench._begin()
         return bench
+
+    def _begin(self) -> None:
+        """Start what takes its time, so that it is ready when items need it."""
+        if self.role != "worker":
+            self.stopper.forget()
+        if self.loads_early:
+            self.engine.start()
+        if self.source is not None and self.source.server and self.plays:
+            with blamed():
+                self.source.server.launch()
 
     @property
     def loads_early(self) -> bool:
@@ -177,6 +183,13 @@ class BenchSession:
         if isinstance(completion, Draws):
             each = [self.score(suite, sample, one) for one in completion.completions]
             return pooled(completion, each)
+        if isinstance(completion, Completion) and completion.first is not None:
+            first = self.score(suite, sample, completion.first)
+            return with_first(self._scored(suite, sample, completion), first)
+        return self._scored(suite, sample, completion)
+
+    def _scored(self, suite: Suite, sample: Sample, completion: Answer) -> Result:
+        """Score one answer, or the trials of a task."""
         extra = self.config.hook.pytest_awsbench_score(
             suite=suite.name, sample=sample, completion=completion
         )
@@ -232,6 +245,13 @@ class BenchSession:
             for s in account.suite.samples
         }
 
+    def opening_notes(self) -> Iterator[str]:
+        """Yield what was found out before the first item, by the main process."""
+        for name, why in self.skipped.items():
+            yield f"{name}: not judged: {why}"
+        for account in self.accounts.values():
+            yield from _changed_behind_its_name(account)
+
     def notes(self) -> list[str]:
         """Return what happened while loading and generating that must be said."""
         files = [entry.files for entry in self.prepared.values() if entry.files]
@@ -242,12 +262,14 @@ class BenchSession:
             if account.draws < self.options.repeats
             and not isinstance(account.suite, EnvSuite)
         ]
-        notes += [
-            f"{name}: served: its answers may vary with load, so this run is not"
-            " bit-reproducible; --awsbench-repeats=3 shows how much"
-            for name, entry in self.prepared.items()
-            if entry.served is not None
-        ]
+        served = [name for name, entry in self.prepared.items() if entry.served]
+        if served:
+            several = f"{len(served)} models are served: their"
+            notes.append(
+                f"{several if served[1:] else f'{served[0]}: served: its'} answers may"
+                " vary with load, so this run is not bit-reproducible;"
+                " --awsbench-repeats=3 shows how much"
+            )
         if self.options.update and self.options.selected_from == 1:
             found = (
                 possible_selection(self.options.out, account)
@@ -259,11 +281,45 @@ class BenchSession:
                 notes += [f"{name}: {note}" for note in model.notes]
         return notes
 
+    def devices(self) -> list[str]:
+        """Return where the models of this process were loaded, as far as they tell."""
+        if not self.engine.loaded:
+            return []
+        models = self.engine.models().values()
+        names = (getattr(model, "device_name", None) for model in models)
+        return [name for name in names if name is not None]
+
+
+def _refuse_selection(
+    options: Options, accounts: Mapping[tuple[str, str], Account], role: Role
+) -> None:
+    """Refuse to store a run that chose its model."""
+    if options.update and role != "worker":
+        for account in accounts.values():
+            refuse_selecting_run(options.out, account, options.selected_from)
+
 
 def _decided_folder(config: pytest.Config, options: Options) -> Path:
     """Return where the main process tells workers that a suite is decided."""
     given = getattr(config, "workerinput", {}).get("awsbench_decided")
     return Path(given) if given else options.out / f"decided-{os.getpid()}"
+
+
+def _changed_behind_its_name(account: Account) -> Iterator[str]:
+    """Say that another model is served than when the baseline was stored.
+
+    Weights on this machine change when somebody changes them; a server's may have been
+    changed by anybody.
+    """
+    card, baseline = account.model, account.baseline
+    if card.backend == "openai" and baseline is not None and card.digest:
+        then = str(baseline.model["weights"])
+        if then != card.digest:
+            yield (
+                f"{card.name}: not the model that its {account.suite.name} baseline of"
+                f" {baseline.date[:10]} is of: what is served by this name answers"
+                f" otherwise ({then[:8]} then, {card.digest[:8]} now)"
+            )
 
 
 def _asked_once(account: Account, options: Options) -> str:

@@ -6,36 +6,77 @@ from collections.abc import Iterator
 
 from pytest_awsbench.episodes import Episode, Play, Turn
 from pytest_awsbench.records import Answer, Completion, Prompt, Sample
+from pytest_awsbench.reports.visible import visible
 
 
 WIDTH = 2_000
 """Longest text that is shown in full, characters."""
+REASONING = 240
+"""Longest reasoning that is shown in full, characters."""
 
 
 def explain(sample: Sample, answer: Answer) -> str:
-    """Return what was asked and what came of it, for a terminal or a report."""
+    """Return what was asked and what came of it, for a terminal or a report.
+
+    Characters that steer a terminal or show nothing are named.
+    """
+    return visible(_explained(sample, answer))
+
+
+def _explained(sample: Sample, answer: Answer) -> str:
+    """Return what was asked and answered, verbatim."""
     if isinstance(answer, Play):
         return "\n".join([f"task: {_last_user(sample.prompt)}", *_transcripts(answer)])
     if isinstance(answer, Completion):
-        return _compared(sample, answer.text)
+        return _compared(sample, answer)
     shown = Counter(completion.text for completion in answer.completions)
+    said = {completion.text: completion for completion in reversed(answer.completions)}
     return "\n".join(
-        f"{count} of {len(answer.completions)} answers\n{_compared(sample, text)}"
+        f"{count} of {len(answer.completions)} answers\n{_compared(sample, said[text])}"
         for text, count in shown.most_common()
     )
 
 
-def _compared(sample: Sample, text: str) -> str:
-    """Return prompt, target, answer and what differs."""
-    shown = {
-        "prompt": _last_user(sample.prompt),
-        "target": sample.target,
-        "answer": text or "(empty)",
-    }
+def _compared(sample: Sample, completion: Completion) -> str:
+    """Return prompt, target, reasoning, answer and what differs."""
+    text = completion.text
+    shown = {"prompt": _last_user(sample.prompt), "target": sample.target}
+    if completion.reasoning:
+        shown["reasoning"] = _shortened(
+            completion.reasoning, completion.reasoning_tokens
+        )
+    shown["answer"] = (text or "(empty)") + _cut(completion)
     lines = [f"{name}: {_indented(value)}" for name, value in shown.items()]
     if text:
         lines.append(f"diff:   {_indented(_difference(sample.target, text))}")
     return "\n".join(lines)
+
+
+def _cut(completion: Completion) -> str:
+    """Say that an answer is not over, and what it was asked twice for."""
+    ends = {
+        "length": " … (cut off by the token budget)",
+        "context": " … (no context left)",
+    }
+    told = ends.get(completion.stop, "")
+    if completion.first is not None:
+        told += "\n(asked again: the first budget was not enough)"
+    return told
+
+
+def _shortened(reasoning: str, tokens: int | None) -> str:
+    """Return how a train of thought begins and ends, on one line.
+
+    >>> _shortened("List the buckets. So s3 ls.", 9)
+    'List the buckets. So s3 ls. (9 tokens)'
+    """
+    text = " ".join(reasoning.split())
+    counted = [f"{len(text):,} characters"] if len(text) > REASONING else []
+    counted += [f"{tokens:,} tokens"] if tokens is not None else []
+    if len(text) > REASONING:
+        half = REASONING // 2
+        text = f"{text[:half].rstrip()} … {text[-half:].lstrip()}"
+    return f"{text} ({', '.join(counted)})" if counted else text
 
 
 def _last_user(prompt: Prompt) -> str:
@@ -92,6 +133,8 @@ def _head(number: int, count: int, episode: Episode) -> str:
 def _turn_lines(index: int, turn: Turn) -> Iterator[str]:
     """Yield one turn: what was said, what was sent, what came back."""
     yield f"{index:3} [{turn.prompt_hash[:8]}] $ {_indented(turn.command)}"
+    if turn.reasoning:
+        yield f"      reasoning: {_shortened(turn.reasoning, turn.reasoning_tokens)}"
     if turn.answer.strip() != turn.command:
         yield f"      answer: {_indented(turn.answer or '(empty)')}"
     for name, text in (("output", turn.output), ("error", turn.error)):

@@ -38,7 +38,8 @@ def chunk_sizes(
                 return kept
         from pytest_awsbench.models.capacity import fitting
 
-        answer = options.decoding(entry.spec).max_new_tokens
+        decoding = options.decoding(entry.spec)
+        answer = decoding.retry_truncated or decoding.max_new_tokens
         tokens = answer + max(estimated(s.prompt) for s in suite.samples)
         return fitting(entry, list(prepared.values()), tokens, workers)
 

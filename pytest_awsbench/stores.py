@@ -5,6 +5,7 @@ import os
 import shutil
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -42,37 +43,56 @@ def open_folder(out: Path) -> None:
         ) from error
 
 
-def write_run(
-    out: Path,
-    run: Mapping[str, Any],
-    keep: int,
-    episodes: Iterable[Mapping[str, Any]] = (),
-) -> Path:
-    """Write a finished run into a folder of its own, and delete the oldest ones.
+def new_folder(out: Path) -> Path:
+    """Make the folder of a run that begins now; no two runs share one.
 
-    Args:
-        out: the output folder.
-        run: the document.
-        keep: how many runs are kept.
-        episodes: every episode, turn by turn; without any there is no file of them.
+    Raises:
+        StoreError: if it cannot be made.
+
+    """
+    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+    for number in count(1):
+        folder = out / f"{stamp}-{os.getpid()}{f'-{number}' if number > 1 else ''}"
+        try:
+            folder.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise StoreError(f"{folder}: cannot be made: {error}") from error
+        return folder
+    raise AssertionError  # pragma: no cover - counting does not end
+
+
+def write_run(folder: Path, run: Mapping[str, Any]) -> None:
+    """Write a run's document into its folder, in place of an earlier one at once.
 
     Raises:
         StoreError: if it cannot be written.
 
     """
-    stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
-    folder = out / f"{stamp}-{os.getpid()}"
+    fresh = folder / f"{RUN_FILE}.new"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         text = json.dumps(run, ensure_ascii=False)
-        (folder / RUN_FILE).write_text(text + "\n", encoding="utf-8")
-        lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in episodes]
+        fresh.write_text(text + "\n", encoding="utf-8")
+        fresh.replace(folder / RUN_FILE)
+    except OSError as error:
+        raise StoreError(f"{folder}: cannot be written: {error}") from error
+
+
+def write_episodes(folder: Path, episodes: Iterable[Mapping[str, Any]]) -> None:
+    """Write every episode, turn by turn; without any there is no file of them.
+
+    Raises:
+        StoreError: if it cannot be written.
+
+    """
+    lines = [json.dumps(row, ensure_ascii=False) + "\n" for row in episodes]
+    try:
         if lines:
             (folder / EPISODES_FILE).write_text("".join(lines), encoding="utf-8")
     except OSError as error:
         raise StoreError(f"{folder}: cannot be written: {error}") from error
-    prune(out, keep)
-    return folder
 
 
 def prune(out: Path, keep: int) -> None:

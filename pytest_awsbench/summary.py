@@ -1,19 +1,22 @@
 """What a run says in the terminal: its header, its tables, its flips."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 
 import pytest
 
-from pytest_awsbench.gates import Gate, Verdict
 from pytest_awsbench.ledger import Account
 from pytest_awsbench.recording import LETTERS, Recorder
 from pytest_awsbench.records import RIGHT
+from pytest_awsbench.remarks import claim_lines, gate_warnings
 from pytest_awsbench.session import BenchSession
 from pytest_awsbench.showing import explain
 from pytest_awsbench.stats.status import Status
+from pytest_awsbench.suites.suite import Suite
 from pytest_awsbench.verdicts import line
 
 
+PAIR = 2
+"""Models that are shown side by side; more are ranked."""
 FLIPS = 3
 """Node ids of changed items that are shown without ``-v``."""
 
@@ -29,27 +32,12 @@ class Summary:
         """Say which models, which data and which baselines."""
         heads = [self._header(account) for account in self._bench.accounts.values()]
         # With pytest-xdist the main process collects nothing, and finishes nothing.
-        return heads + (self._warnings() if self._bench.role == "controller" else [])
+        distributed = self._bench.role == "controller"
+        return heads + (gate_warnings(self._bench) if distributed else [])
 
     def pytest_report_collectionfinish(self) -> list[str]:
         """Say which gates cannot do what they are there for, before anything runs."""
-        return [] if self._bench.options.collect_only else self._warnings()
-
-    def _warnings(self) -> list[str]:
-        """Return what must be said of gates before a run."""
-        from pytest_awsbench.foresight import warnings_of
-
-        return [
-            f"awsbench: warning: {'::'.join((*key, planned.name))}: {warning}"
-            for key, gates in self._bench.gates.gates.items()
-            for planned in gates
-            if isinstance(planned.gate, Gate)
-            for warning in warnings_of(
-                planned.gate,
-                self._bench.accounts[key].suite.samples,
-                self._bench.accounts[key].baseline,
-            )
-        ]
+        return [] if self._bench.options.collect_only else gate_warnings(self._bench)
 
     def pytest_terminal_summary(
         self, terminalreporter: pytest.TerminalReporter
@@ -68,8 +56,8 @@ class Summary:
             reporter.write_line(text)
         for note in dict.fromkeys(self._recorder.notes):
             reporter.write_line(f"note: {note}")
-        if self._recorder.folder is not None:
-            reporter.write_line(f"run: {self._recorder.folder}")
+        if self._recorder.writer.folder is not None:
+            reporter.write_line(f"run: {self._recorder.writer.folder}")
 
     def _header(self, account: Account) -> str:
         """Say who answers what, compared with what."""
@@ -111,8 +99,10 @@ class Summary:
             return
         from pytest_awsbench.tables import suite_lines
 
-        verbose = reporter.verbosity > 0
-        for text in suite_lines(account, None if verbose else FLIPS):
+        writer = self._recorder.writer
+        named = None if reporter.verbosity > 0 else FLIPS
+        flips = writer.findings[account.key].flips
+        for text in suite_lines(account, writer.figures[account.key], flips, named):
             red = "REGRESSED" in text or "INVALID" in text or "MISSED" in text
             reporter.write_line(text, red=red)
         if reporter.verbosity > 1 or set(reporter.reportchars) & set("pAP"):
@@ -143,76 +133,47 @@ class Summary:
             reporter.write_line(line(verdict), red=red)
 
     def _comparisons(self, reporter: pytest.TerminalReporter) -> None:
-        """Put the models of one run beside each other."""
-        from pytest_awsbench.tables import comparison_lines
+        """Put the models of one run beside each other.
+
+        Two get each difference with its interval; more, or some that lost answers, are
+        ranked.
+        """
+        from pytest_awsbench.ranking import rankable
 
         for suite in self._bench.suites.values():
-            whole = [
+            asked = [
                 account
                 for account in self._bench.accounts.values()
-                if account.suite is suite and account.results and not account.missing
+                if account.suite is suite and rankable(account)
             ]
-            if len(whole) > 1:
-                names = " | ".join(account.model.name for account in whole)
-                reporter.section(f"awsbench: {suite.name}: {names}", sep="=")
-                for text in comparison_lines(whole):
-                    reporter.write_line(text)
+            answered = [account for account in asked if account.results]
+            if len(answered) > 1:
+                self._side_by_side(reporter, suite, asked)
 
+    def _side_by_side(
+        self, reporter: pytest.TerminalReporter, suite: Suite, asked: list[Account]
+    ) -> None:
+        """Write what two models differ in, or the rank of several."""
+        from pytest_awsbench.ranking import ranking_lines
+        from pytest_awsbench.tables import comparison_lines
 
-def claim_lines(bench: BenchSession) -> Iterator[str]:
-    """Yield whether "better" may be said of a model that has guards, and why not.
-
-    An intersection-union test: every primary gate improved and every guard passed.
-    """
-    for model in bench.prepared:
-        judged = list(_judged(bench, model))
-        guards = [pair for pair in judged if pair[0].guard]
-        # A gate that has thresholds alone, and no baseline, compares nothing.
-        primary = [
-            (gate, v)
-            for gate, v in judged
-            if not gate.guard
-            and not (v and v.status is Status.SKIPPED and v.thresholds)
-        ]
-        if not any(v is not None and v.guard for _, v in guards):
-            continue
-        open_ = [
-            (gate, v)
-            for gate, v in primary
-            if v is None or v.red or v.status is not Status.IMPROVED
-        ]
-        open_ += [(g, v) for g, v in guards if v is None or v.red or v.guard != "PASS"]
-        if primary and not open_:
-            yield (
-                f"claim: {model} is better: {_names(primary)} improved, and"
-                f" {_names(guards)} did not suffer"
+        writer = self._recorder.writer
+        names = [account.model.name for account in asked]
+        if len(asked) == PAIR and not any(account.missing for account in asked):
+            reporter.section(f"awsbench: {suite.name}: {' | '.join(names)}", sep="=")
+            lines = comparison_lines(
+                suite,
+                {name: writer.figures[name, suite.name] for name in names},
+                next(
+                    pairs for pairs in writer.compared if pairs[0].suite == suite.name
+                ),
             )
         else:
-            reasons = ", ".join(f"{g.metric} {_word(v)}" for g, v in open_)
-            yield f"claim: {model} cannot be called better: {reasons or 'no gate'}"
-
-
-def _judged(bench: BenchSession, model: str) -> Iterator[tuple[Gate, Verdict | None]]:
-    """Yield a model's gates, each with its verdict; None where it was not judged."""
-    for key, account in bench.accounts.items():
-        if account.model.name != model:
-            continue
-        verdicts = {verdict.name: verdict for verdict in account.verdicts}
-        for planned in bench.gates.gates[key]:
-            if isinstance(planned.gate, Gate):
-                yield planned.gate, verdicts.get(planned.name)
-
-
-def _word(verdict: Verdict | None) -> str:
-    """Return what a gate says; one that is red for a threshold says so, too."""
-    if verdict is None:
-        return "not judged"
-    return verdict.word + (" MISSED" if verdict.threshold_missed else "")
-
-
-def _names(judged: Iterable[tuple[Gate, Verdict | None]]) -> str:
-    """Name the metrics of gates."""
-    return ", ".join(dict.fromkeys(gate.metric for gate, _ in judged))
+            title = f"{len(asked)} models by {suite.primary}"
+            reporter.section(f"awsbench: {suite.name}: {title}", sep="=")
+            lines = ranking_lines(asked)
+        for text in lines:
+            reporter.write_line(text)
 
 
 def _explained(account: Account) -> Iterator[str]:

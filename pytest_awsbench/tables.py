@@ -1,63 +1,78 @@
 """The tables of a run, as lines of text."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
 from pytest_awsbench.cells import aligned, change, number, percent, points
 from pytest_awsbench.curvelines import curve_lines, recovery_line
 from pytest_awsbench.episodes import Episode, Play
-from pytest_awsbench.gates import Gate, Group, Verdict
-from pytest_awsbench.judging import judge
-from pytest_awsbench.ledger import Account, arm_of
-from pytest_awsbench.pairing import mean_of, weighted
-from pytest_awsbench.records import Arm, Completion, Draws
+from pytest_awsbench.figures import Figures, SideBySide
+from pytest_awsbench.flips import Flip
+from pytest_awsbench.gates import Group, Verdict
+from pytest_awsbench.ledger import Account
+from pytest_awsbench.measuring import KINDS, easy_first
+from pytest_awsbench.records import Completion, Draws
 from pytest_awsbench.reproducing import same_model_lines
 from pytest_awsbench.scoring.episodes import conditional
+from pytest_awsbench.suites.suite import Suite
 from pytest_awsbench.throughput import speed_line
+from pytest_awsbench.truncation import truncation_lines
 from pytest_awsbench.verdicts import amount, interval, p_text
 
 
-TIERS = ("warmup", "beginner", "intermediate", "advanced", "expert")
 HEADS = ("metric", "baseline", "change", "noise floor", "90% CI", "verdict")
 
 
-def suite_lines(account: Account, flips: int | None) -> Iterator[str]:
+def suite_lines(
+    account: Account, figures: Figures, flips: Sequence[Flip], named: int | None
+) -> Iterator[str]:
     """Yield one model's table on one suite, then tiers, sources and flips.
 
     Args:
         account: a complete one.
-        flips: how many changed items to name; None for all.
+        figures: what it shows.
+        flips: the items that changed.
+        named: how many of these to name; None for all.
 
     """
-    yield from aligned([_heads(account), *_rows(account)])
+    yield from aligned([_heads(account), *_rows(account, figures)])
     for verdict in account.verdicts:
         yield from (f"  {verdict.name}: {note}" for note in verdict.notes)
     primary = account.suite.primary
-    for by in ("tier", "source"):
-        yield from _groups(account, primary, by)
+    for by in KINDS:
+        yield from _groups(figures, primary, by)
     yield from _changes_by_group(account, primary)
-    if flips is None:
+    if named is None:
         for metric in account.suite.scorers:
             if metric != primary:
-                yield from _groups(account, metric, "tier")
-    yield from _footer(account)
+                yield from _groups(figures, metric, "tier")
+    yield from _footer(account, figures)
     yield from same_model_lines(account)
-    yield from _flips(account, flips)
+    yield from _flips(account, flips, named)
 
 
-def comparison_lines(accounts: Sequence[Account]) -> Iterator[str]:
-    """Yield models of one run side by side, with each difference to the first."""
-    arms = [_arm(account) for account in accounts]
-    first = accounts[0]
-    names = [account.model.name for account in accounts]
-    heads = ["metric", *names, *(f"{n} - {names[0]}" for n in names[1:])]
+def comparison_lines(
+    suite: Suite, figures: Mapping[str, Figures], compared: Sequence[SideBySide]
+) -> Iterator[str]:
+    """Yield models of one run side by side, with each difference to the first.
+
+    Args:
+        suite: what all of them answered.
+        figures: what each model shows, by name, in the order of the run.
+        compared: each but the first with the first.
+
+    """
+    first = compared[0].first
+    heads = ["metric", *figures, *(f"{pair.other} - {first}" for pair in compared)]
     rows = [heads]
-    for metric in first.suite.scorers:
-        means = [_mean(account, metric) for account in accounts]
-        shown = number if metric in first.suite.numbers else percent
-        gate = _orienting(first, metric)
-        verdicts = [judge(gate, arm, arms[0]) for arm in arms[1:]]
-        rows.append([metric, *map(shown, means), *map(_difference, verdicts)])
+    for place, metric in enumerate(suite.scorers):
+        shown = number if metric in suite.numbers else percent
+        means = [one.means.get(metric) for one in figures.values()]
+        rows.append([
+            metric,
+            *(shown(mean.mean if mean else None) for mean in means),
+            *(_difference(pair.verdicts[place]) for pair in compared),
+        ])
     yield from aligned(rows)
 
 
@@ -69,32 +84,16 @@ def _heads(account: Account) -> list[str]:
     return heads
 
 
-def _rows(account: Account) -> Iterator[list[str]]:
+def _rows(account: Account, figures: Figures) -> Iterator[list[str]]:
     """Yield a row per gate, then per metric that no gate judges, for orientation."""
     for verdict in account.verdicts:
-        yield _row(verdict, gated=True)
-    gated = {verdict.metric for verdict in account.verdicts}
-    new = _arm(account)
-    old = account.baseline.arm("baseline") if account.baseline else None
-    for metric in account.suite.scorers:
-        if metric in gated:
-            continue
-        yield _row(judge(_orienting(account, metric), new, old), gated=False)
+        yield verdict_cells(verdict, gated=True)
+    for verdict in figures.ungated:
+        yield verdict_cells(verdict, gated=False)
 
 
-def _orienting(account: Account, metric: str) -> Gate:
-    """Return a gate on a metric that none is configured for."""
-    suite = account.suite
-    return Gate(
-        suite=suite.name,
-        metric=metric,
-        unit="number" if metric in suite.numbers else "share",
-        direction="lower" if metric in suite.lower else "higher",
-    )
-
-
-def _row(verdict: Verdict, *, gated: bool) -> list[str]:
-    """Return one verdict as cells."""
+def verdict_cells(verdict: Verdict, *, gated: bool) -> list[str]:
+    """Return one verdict as the cells below `HEADS` and the model's name."""
     shown = number if verdict.unit == "number" else percent
     cells = [_label(verdict), shown(verdict.new)]
     if verdict.old is None or verdict.change is None:
@@ -143,19 +142,17 @@ def _judgement(verdict: Verdict, *, gated: bool) -> str:
     return text
 
 
-def _groups(account: Account, metric: str, by: str) -> Iterator[str]:
+def _groups(figures: Figures, metric: str, by: str) -> Iterator[str]:
     """Yield a metric by tier or by source, on one line."""
-    groups: dict[str, list[tuple[float, float]]] = {}
-    for sample in account.suite.samples:
-        value = account.results[sample.id].scores.get(metric)
-        if value is not None:
-            groups.setdefault(getattr(sample, by), []).append((value, sample.weight))
-    if groups and set(groups) != {""}:
-        shown = number if metric in account.suite.numbers else percent
-        names = sorted(groups, key=_easy_first)
+    found = [
+        (group.name, group.means[metric])
+        for group in figures.groups[by]
+        if metric in group.means
+    ]
+    if found:
         means = "  ".join(
-            f"{n or '-'} {shown(weighted(*zip(*groups[n], strict=True)))}"
-            for n in names
+            f"{name or '-'} {(number if m.unit == 'number' else percent)(m.mean)}"
+            for name, m in found
         )
         yield f" {metric} by {by}: {means}"
 
@@ -170,7 +167,7 @@ def _changes_by_group(account: Account, metric: str) -> Iterator[str]:
     for by in ("tier", "source"):
         groups = [g for g in verdict.groups if g.by == by and g.old != g.new]
         if groups:
-            ordered = sorted(groups, key=lambda group: _easy_first(group.name))
+            ordered = sorted(groups, key=lambda group: easy_first(group.name))
             yield f" change by {by}, not gated: {'  '.join(map(_moved, ordered))}"
 
 
@@ -180,12 +177,7 @@ def _moved(group: Group) -> str:
     return f"{group.name or '-'} {points(group.new - group.old)} ({q}, n={group.n})"
 
 
-def _easy_first(name: str) -> int:
-    """Order the usual tiers by difficulty; others keep the order of the data."""
-    return TIERS.index(name) if name in TIERS else len(TIERS)
-
-
-def _footer(account: Account) -> Iterator[str]:
+def _footer(account: Account, figures: Figures) -> Iterator[str]:
     """Yield what no item has by itself: lengths of answers, or figures of episodes."""
     answers = [result.completion for result in account.results.values()]
     completions = [answer for answer in answers if isinstance(answer, Completion)]
@@ -194,14 +186,18 @@ def _footer(account: Account) -> Iterator[str]:
     episodes = [e for a in answers if isinstance(a, Play) for e in a.episodes]
     if completions:
         yield _lengths(completions)
+    yield from truncation_lines(account)
     yield from curve_lines(account)
     if episodes:
-        yield from _episode_lines(account, episodes)
-    if account.throughput is not None:
+        yield from _episode_lines(account, figures, episodes)
+    # What was recorded was not made here.
+    if account.throughput is not None and account.model.backend != "replay":
         yield speed_line(account.throughput)
 
 
-def _episode_lines(account: Account, episodes: Sequence[Episode]) -> Iterator[str]:
+def _episode_lines(
+    account: Account, figures: Figures, episodes: Sequence[Episode]
+) -> Iterator[str]:
     """Yield conditional figures, which are shown and never gated."""
     found = conditional(episodes)
     yield (
@@ -212,25 +208,25 @@ def _episode_lines(account: Account, episodes: Sequence[Episode]) -> Iterator[st
     )
     yield f" {recovery_line(account)}"
     again = sum(episode.tries > 1 for episode in episodes)
+    thought = sum(turn.reasoning_tokens or 0 for e in episodes for turn in e.turns)
+    reasoning = f" ({thought / len(episodes):.1f} of reasoning)" if thought else ""
     yield (
-        f" mean episode: {fmean(e.tokens for e in episodes):.1f} tokens,"
+        f" mean episode: {fmean(e.tokens for e in episodes):.1f} tokens{reasoning},"
         f" {fmean(e.seconds for e in episodes):.2f} s"
         + (f"; {again} begun again after faults of infrastructure" if again else "")
     )
-    if account.baseline is not None and _disagree(account):
+    if _disagree(figures):
         yield (
             " warning: reward and completion disagree: reward rose, completion did not;"
             " a level of progress is paid on every step, so dawdling pays"
         )
 
 
-def _disagree(account: Account) -> bool:
+def _disagree(figures: Figures) -> bool:
     """Whether reward rose against the baseline where completion did not."""
-    assert account.baseline is not None  # noqa: S101 - asked only with one
-    new, old = _arm(account), account.baseline.arm("baseline")
     reward, done = (
-        change(mean_of(new.items.values(), m), mean_of(old.items.values(), m))
-        for m in ("avg_episode_reward", "completion_rate")
+        change(mean.mean, mean.old) if (mean := figures.means.get(metric)) else None
+        for metric in ("avg_episode_reward", "completion_rate")
     )
     return reward is not None and done is not None and reward > 0 >= done
 
@@ -241,6 +237,13 @@ def _lengths(completions: Sequence[Completion]) -> str:
     tokens = [c.tokens for c in completions if c.tokens is not None]
     if tokens:
         parts.append(f"{fmean(tokens):.1f} tokens")
+    thought = [c.reasoning_tokens for c in completions if c.reasoning_tokens]
+    if thought:
+        # A server that does not count them is no model that is brief.
+        many = "" if len(thought) == len(completions) else f" in {len(thought)} answers"
+        parts.append(f"{fmean(thought):.1f} of reasoning{many}")
+    elif said := [len(c.reasoning) for c in completions if c.reasoning]:
+        parts.append(f"{fmean(said):.0f} characters of reasoning")
     latencies = [c.latency for c in completions if c.latency is not None]
     if latencies:
         parts.append(f"{fmean(latencies):.2f} s in its batch")
@@ -251,29 +254,18 @@ def _lengths(completions: Sequence[Completion]) -> str:
     return line + (f"; {ties} with near-ties" if ties else "")
 
 
-def _flips(account: Account, shown: int | None) -> Iterator[str]:
-    """Yield the items that changed between right and wrong."""
-    verdict = next((v for v in account.verdicts if v.old is not None), None)
-    if verdict is None or not (verdict.regressed or verdict.fixed):
+def _flips(account: Account, flips: Sequence[Flip], named: int | None) -> Iterator[str]:
+    """Yield the items that changed, against what the first gate compares with."""
+    if not flips:
         return
+    shown = [flip for flip in flips if flip.against == flips[0].against]
+    worse = sum(flip.kind == "regressed" for flip in shown)
     prefix = f"awsbench::{account.model.name}::{account.suite.name}"
-    yield f"flips: {len(verdict.regressed)} regressed, {len(verdict.fixed)} fixed"
-    flips = [("regressed", i) for i in verdict.regressed]
-    flips += [("fixed", i) for i in verdict.fixed]
-    for word, sample_id in flips[:shown]:
-        yield f"  {word:9} {prefix}::{sample_id}"
-    if shown is not None and len(flips) > shown:
-        yield f"  … {len(flips) - shown} more with -v"
-
-
-def _arm(account: Account) -> Arm:
-    """Return an account as one side of a comparison."""
-    return arm_of(account.run({}, ""), account.suite, account.model.name)
-
-
-def _mean(account: Account, metric: str) -> float | None:
-    """Return a metric's mean over the items that have it."""
-    return mean_of(_arm(account).items.values(), metric)
+    yield f"flips: {worse} regressed, {len(shown) - worse} fixed"
+    for flip in shown[:named]:
+        yield f"  {flip.kind:9} {prefix}::{flip.id}"
+    if named is not None and len(shown) > named:
+        yield f"  … {len(shown) - named} more with -v"
 
 
 def _difference(verdict: Verdict) -> str:

@@ -47,8 +47,8 @@ class Chat:
     asked: list[Asked] = field(default_factory=list)
     """Every request for a completion, in order."""
     connections: int = 0
-    pages: dict[str, Answer] = field(default_factory=dict)
-    """What else is there, by path."""
+    pages: dict[str, Answer | list[Answer]] = field(default_factory=dict)
+    """What else is there, by path; of several each request gets the next one."""
     behave: Behaviour = field(default=lambda _: says("aws s3 ls"))
     over: threading.Event = field(default_factory=threading.Event)
 
@@ -64,8 +64,8 @@ class Chat:
 
 
 @contextmanager
-def serve(behave: Behaviour | None = None) -> Iterator[Chat]:
-    """Serve until the end of the block."""
+def serve(behave: Behaviour | None = None, port: int = 0) -> Iterator[Chat]:
+    """Serve until the end of the block; on any free port unless one is given."""
     chat = Chat()
     chat.behave = behave or chat.behave
     chat.pages["/v1/models"] = models("small", "large")
@@ -73,7 +73,7 @@ def serve(behave: Behaviour | None = None) -> Iterator[Chat]:
     class Bound(_Handler):
         served = chat
 
-    with _Server(("127.0.0.1", 0), Bound) as server:
+    with _Server(("127.0.0.1", port), Bound) as server:
         chat.url = f"http://127.0.0.1:{server.server_port}/v1"
         threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
         try:
@@ -158,14 +158,14 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         """Answer by a page."""
-        self._send(self.served.pages.get(self.path, refuses(404, "Not Found")))
+        self._send(self._page())
 
     def do_POST(self) -> None:
         """Answer a request for a completion."""
         length = int(self.headers.get("Content-Length", 0))
         body = json.loads(self.rfile.read(length))
         if self.path != "/v1/chat/completions":
-            self._send(self.served.pages.get(self.path, refuses(404, "Not Found")))
+            self._send(self._page())
             return
         headers = {name.lower(): value for name, value in self.headers.items()}
         with self._lock:
@@ -175,6 +175,12 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002
         """Keep quiet: requests are in `Chat.asked`."""
+
+    def _page(self) -> Answer:
+        page = self.served.pages.get(self.path, refuses(404, "Not Found"))
+        if isinstance(page, Answer):
+            return page
+        return page.pop(0) if page[1:] else page[0]
 
     def _send(self, answer: Answer) -> None:
         if answer.fault:

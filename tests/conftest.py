@@ -2,7 +2,9 @@
 
 import os
 from collections.abc import Callable
+from importlib.util import find_spec
 
+import httpcore
 import pytest
 import yaml
 from projects import write_answers, write_data, wrong
@@ -16,6 +18,12 @@ pytest_plugins = ["pytester"]
 assert pytest_awsbench.starting
 assert pytest_awsbench.tables
 assert yaml
+# httpx knows the errors of the first of them that is imported, and of no other.
+assert httpcore
+if find_spec("matplotlib") is not None:
+    import matplotlib.figure
+
+    assert matplotlib
 
 Run = Callable[..., pytest.RunResult]
 """Run pytest in the project of a test, with a model and more arguments."""
@@ -45,6 +53,7 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
         [tool.awsbench]
         dataset = "data.jsonl"
         chunk_size = 8
+        report = false
 
         [tool.awsbench.models.tuned]
         backend = "replay"
@@ -52,6 +61,14 @@ def project(pytester: pytest.Pytester) -> pytest.Pytester:
         """
     )
     return pytester
+
+
+@pytest.fixture
+def reporting(project: pytest.Pytester) -> pytest.Pytester:
+    """The same project, where every run writes its reports."""
+    path = project.path / "pyproject.toml"
+    path.write_text(path.read_text().replace("report = false", "report = true"))
+    return project
 
 
 @pytest.fixture(params=[[], ["-n2"]], ids=["local", "n2"])

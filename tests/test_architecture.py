@@ -18,8 +18,9 @@ LAYERS = """
     power
     plugin
     starting
-    distribute summary progress
+    distribute summary progress reporting junit
     recording running
+    writing remarks
     fixtures
     handles
     userprompts collection
@@ -31,10 +32,12 @@ LAYERS = """
     stopping
     gateplan
     options flags hookspecs
-    runfile tables curvelines reproducing cells
+    ranking tables curvelines reproducing
+    measuring earlier runfile flips figures
+    hardware truncation cells
     hygiene
     ledger stores
-    naming config
+    screening naming config
     repeating
     foresight
     baselines judging comparing pairing verdicts gates
@@ -44,20 +47,22 @@ LAYERS = """
     suites.playing
     suites.seating suites.prompting suites.suite suites.leakage
     showing
+    reports.visible
     scoring.answers scoring.episodes
     envs.source envs.embedded envs.catalog envs.yamlfiles
     envs.preflight envs.client envs.sockets envs.reaching envs.outages envs.frames
     envs.urls envs.schema envs.protocol envs.server.universe
     models.capacity models.loading models.transformers models.replay models.weights
-    models.listing models.served models.requesting models.refusals models.replicas
-    models.replies models.spec models.endpoints
+    models.listing models.probing models.engines models.absent models.served
+    models.fitting models.requesting models.startup models.refusals
+    models.replicas models.replies models.overflows models.spec models.endpoints
     hub
     scoring.reasoning
     records episodes errors
 """
 
 #: Folders whose modules may import each other freely.
-FOLDERS = ("demo", "scoring", "stats", "models", "suites", "envs")
+FOLDERS = ("demo", "scoring", "stats", "models", "suites", "envs", "reports")
 SHELL = {
     "power",
     "plugin",
@@ -66,6 +71,10 @@ SHELL = {
     "summary",
     "progress",
     "recording",
+    "reporting",
+    "junit",
+    "writing",
+    "remarks",
     "running",
     "handles",
     "fixtures",

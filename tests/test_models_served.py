@@ -218,37 +218,6 @@ def test_broken_off(chat: Chat, served: Served, reason: str) -> None:
     assert f"broke the answer off (finish_reason '{reason}')" in str(lost)
 
 
-@pytest.mark.parametrize(
-    "message",
-    [
-        # OpenAI and vLLM
-        "This model's maximum context length is 4096 tokens. However, you requested"
-        " 4300 tokens. Please reduce the length of the messages.",
-        # SGLang
-        "The input (5000 tokens) is longer than the model's context length (4096).",
-        # llama.cpp
-        "the request exceeds the available context size, try increasing it",
-        # LM Studio
-        "Trying to keep the first 5000 tokens when context the overflows. However, the"
-        " model is loaded with context length of only 4096 tokens",
-    ],
-)
-def test_prompt_longer_than_the_context(
-    chat: Chat, served: Served, message: str
-) -> None:
-    """As on this machine, there is no room for an answer; a note says so."""
-    chat.behave = in_order(refuses(400, message), says("aws s3 ls"))
-    model = served(concurrency=1)
-
-    long, short = model.generate(ask("a", "b"), GREEDY)
-
-    assert (long.text, long.stop) == ("", "context")
-    assert short.text == "aws s3 ls"
-    assert any(
-        "1 prompts did not fit into the served context" in n for n in model.notes
-    )
-
-
 def test_first_line(chat: Chat, served: Served) -> None:
     """Where a line break ends an answer, reasoning before it does not count."""
     chat.behave = lambda _: says("<think>\nhm\n</think>\n\naws s3 ls\naws s3 mb")
@@ -278,7 +247,7 @@ def test_reasoning_is_not_the_answer(
 
     assert isinstance(found, Answered)
     assert found.completion.text == "aws s3 ls"
-    assert found.reasoning == "So ls."
+    assert found.completion.reasoning == "So ls."
     assert found.reasoning_closed
 
 
@@ -302,7 +271,7 @@ def test_only_reasoning(chat: Chat, served: Served) -> None:
 
     assert isinstance(found, Answered)
     assert (found.completion.text, found.completion.stop) == ("", "length")
-    assert (found.completion.tokens, found.reasoning_tokens) == (16, 15)
+    assert (found.completion.tokens, found.completion.reasoning_tokens) == (16, 15)
     assert not found.reasoning_closed
 
 
@@ -701,20 +670,20 @@ def test_list_models(chat: Chat) -> None:
     """Models come in the server's order, each once."""
     chat.pages["/v1/models"] = models("b", "a", "b")
 
-    assert list_models(chat.url) == ("b", "a")
+    assert list_models(ServedSpec(base_urls=(chat.url,))) == ("b", "a")
 
 
 def test_list_is_empty(chat: Chat) -> None:
     """A server may have nothing loaded."""
     chat.pages["/v1/models"] = models()
 
-    assert list_models(chat.url) == ()
+    assert list_models(ServedSpec(base_urls=(chat.url,))) == ()
 
 
 def test_list_without_v1(chat: Chat) -> None:
     """The address that works is suggested."""
     with pytest.raises(ModelError, match=f"the API is at {chat.url}: give that"):
-        list_models(chat.root)
+        list_models(ServedSpec(base_urls=(chat.root,)))
 
 
 def test_list_that_is_none(chat: Chat, waits: list[float]) -> None:
@@ -722,7 +691,7 @@ def test_list_that_is_none(chat: Chat, waits: list[float]) -> None:
     chat.pages["/v1/models"] = plain({"models": []})
 
     with pytest.raises(InfraError, match="sent no list of models"):
-        list_models(chat.url, sleep=waits.append)
+        list_models(ServedSpec(base_urls=(chat.url,)), sleep=waits.append)
 
 
 def test_identity(chat: Chat) -> None:
@@ -735,7 +704,7 @@ def test_identity(chat: Chat) -> None:
     other = identity(spec)
 
     assert first == again
-    assert (first.model, first.version, first.fingerprint) == (
+    assert (first.model, first.engine.version, first.fingerprint) == (
         "small",
         "0.11.0",
         "fp_1",

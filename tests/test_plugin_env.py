@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from kept_runs import document, newest
 from projects import write_data
 from toy_env import Words
 
+from pytest_awsbench.cli import main
 from pytest_awsbench.demo.rows import SYSTEM
 from pytest_awsbench.episodes import Turn
 from pytest_awsbench.suites.prompting import SftAdapter
@@ -95,10 +97,8 @@ def toy(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> pytest.Py
 
 
 def run_file(project: pytest.Pytester) -> dict[str, Any]:
-    """Return the newest run."""
-    newest = max((project.path / ".awsbench").glob("*/run.json"))
-    run: dict[str, Any] = json.loads(newest.read_text())
-    return run
+    """Return the newest run, as the published schema allows it."""
+    return document(project)
 
 
 def test_every_task_is_an_item(toy: pytest.Pytester) -> None:
@@ -373,3 +373,28 @@ def test_fixture(toy: pytest.Pytester) -> None:
     )
 
     toy.runpytest().assert_outcomes(passed=1)
+
+
+def test_reports_of_episodes(
+    toy: pytest.Pytester, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Completion by step with its band, old commands of a task, and a task shown."""
+    toy.runpytest(GOOD, "-m", "env", TASKS, "--snapshot-update")
+    stored = newest(toy).name
+
+    toy.runpytest(BAD, "-m", "env", TASKS)
+
+    [run] = run_file(toy)["runs"]
+    points = run["curves"]
+    assert [point["step"] for point in points] == list(range(1, 16))
+    assert points[-1]["share"] == run["means"]["completion_rate"]["mean"]
+    assert all(p["low"] <= p["share"] <= p["high"] for p in points)
+    assert run["means"]["avg_steps"]["unit"] == "number"
+    flip = next(f for f in run["flips"] if f["id"] == "beginner-3")
+    assert (flip["old_answer"], flip["old_answer_from"]) == (
+        "aws say amber\naws say copper",
+        stored,
+    )
+    out = ["--out", str(toy.path / ".awsbench")]
+    assert main(["show", "latest", "beginner-3", *out]) == 0
+    assert "incomplete after 15 of at most 15 turns" in capsys.readouterr().out

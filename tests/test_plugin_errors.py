@@ -107,22 +107,6 @@ def test_unknown_model(pytester: pytest.Pytester) -> None:
     )
 
 
-def test_patterns_of_served_models(pytester: pytest.Pytester) -> None:
-    """What this version cannot do it says."""
-    result = pytester.runpytest("--awsbench-model=openai:http://localhost:1/v1#qwen*")
-
-    refused(result, "name one model; patterns are not understood yet")
-
-
-def test_server_that_is_down(pytester: pytest.Pytester) -> None:
-    """A server that is not there is infrastructure, with its URL and what to do."""
-    result = pytester.runpytest("--awsbench-model=openai:http://127.0.0.1:9/v1#m")
-
-    assert result.ret == 75
-    text = result.stdout.str() + result.stderr.str()
-    assert "http://127.0.0.1:9/v1: cannot be reached" in text
-
-
 def test_bad_flag(project: pytest.Pytester) -> None:
     """A number that counts from 1 names its flag."""
     result = project.runpytest(GOOD, "--awsbench-max-per-combo=0")

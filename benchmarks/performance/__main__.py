@@ -20,7 +20,9 @@ from benchmarks.performance.generation import measure_generation
 from benchmarks.performance.overhead import measure_overhead, measure_unused
 from benchmarks.performance.peers import measure_peers
 from benchmarks.performance.process import measure_process
+from benchmarks.performance.reports import measure_reports
 from benchmarks.performance.scoring import measure_scoring, measure_statistics
+from benchmarks.performance.screening import measure_endurance, measure_screening
 
 
 RESULTS = Path(__file__).parents[2] / "docs" / "performance.json"
@@ -34,6 +36,9 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "scoring": measure_scoring,
     "statistics": measure_statistics,
     "environment": measure_environment,
+    "reports": measure_reports,
+    "screening": measure_screening,
+    "endurance": measure_endurance,
 }
 
 

@@ -7,18 +7,16 @@ counts: the machine may be shared.
 
 import argparse
 import asyncio
-import json
-import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from statistics import median
 from typing import Any
 
 import httpx
 
+from benchmarks.performance.serving import serving
 from pytest_awsbench.models.listing import card
 from pytest_awsbench.models.served import ServedModel, ServedSpec
 from pytest_awsbench.records import Decoding, Message, Prompt
@@ -83,7 +81,7 @@ def main() -> None:
     options = parser.parse_args()
     print(f"{'delay':>6} {'flying':>6}  {'client':22} {'req/s':>6} {'ratio':>6} CPU ms")
     for delay in options.delay:
-        with serving(delay, options.faults) as url:
+        with serving(delay, faults=options.faults) as url:
             for size in options.concurrency:
                 # More than a client can do on few cores would only take longer.
                 count = int(min(size / delay, 1000) * options.seconds)
@@ -108,18 +106,6 @@ def measure(url: str, size: int, count: int, rounds: int) -> Iterator[str]:
         rate = count / median(t[0] for t in times)
         busy = median(t[1] for t in times) / count * 1000
         yield f"{name:22} {rate:6.0f} {1 / against:6.2f} {busy:6.2f}"
-
-
-@contextmanager
-def serving(delay: float, faults: float) -> Iterator[str]:
-    """Run the server in a process of its own."""
-    command = [sys.executable, "-c", SERVER, str(delay), str(faults)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
-        assert process.stdout is not None
-        try:
-            yield f"http://127.0.0.1:{process.stdout.readline().strip()}/v1"
-        finally:
-            process.kill()
 
 
 def _timed(run: Callable[[], object]) -> Measured:
@@ -168,52 +154,6 @@ def _request(model: ServedModel) -> tuple[str, dict[str, Any]]:
     """Return what every client sends."""
     url = model.spec.base_urls[0] + "/chat/completions"
     return url, model.body(PROMPT, DECODING)
-
-
-REPLY = json.dumps({
-    "id": "chatcmpl-1",
-    "object": "chat.completion",
-    "model": "small",
-    "choices": [
-        {
-            "index": 0,
-            "message": {"role": "assistant", "content": "aws s3 ls"},
-            "finish_reason": "stop",
-        }
-    ],
-    "usage": {"prompt_tokens": 250, "completion_tokens": 5, "total_tokens": 255},
-})
-#: As little as a server can do, so that the clients are what is measured.
-SERVER = f"""
-import asyncio, random, sys
-
-delay, faults = map(float, sys.argv[1:])
-reply = {REPLY!r}.encode()
-
-def response(status):
-    head = f"HTTP/1.1 {{status}} X\\r\\nContent-Type: application/json\\r\\n"
-    return f"{{head}}Content-Length: {{len(reply)}}\\r\\n\\r\\n".encode() + reply
-
-async def serve(reader, writer):
-    try:
-        while True:
-            head = await reader.readuntil(b"\\r\\n\\r\\n")
-            lines = head.lower().split(b"\\r\\n")
-            size = next(x for x in lines if x.startswith(b"content-length:"))
-            await reader.readexactly(int(size.split(b":")[1]))
-            await asyncio.sleep(delay)
-            writer.write(response(500 if random.random() < faults else 200))
-            await writer.drain()
-    except (asyncio.IncompleteReadError, ConnectionError):
-        writer.close()
-
-async def main():
-    server = await asyncio.start_server(serve, "127.0.0.1", 0, backlog=1024)
-    print(server.sockets[0].getsockname()[1], flush=True)
-    await server.serve_forever()
-
-asyncio.run(main())
-"""
 
 
 if __name__ == "__main__":

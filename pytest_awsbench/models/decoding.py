@@ -38,6 +38,8 @@ class Row:
     stop: StopReason = "eos"
     seconds: float = 0.0
     near_ties: int = 0
+    thinks: bool = False
+    """Whether the prompt ends inside of reasoning, with which the answer goes on."""
 
 
 @dataclass(frozen=True, slots=True)

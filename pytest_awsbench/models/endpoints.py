@@ -33,12 +33,19 @@ class ServedSpec:
     """Requests in flight, over all replicas."""
     timeout: float = 120.0
     """Seconds without a byte after which a try has failed."""
+    startup_timeout: float = 60.0
+    """Seconds to wait for a server that is still loading, before the first item."""
     max_tokens: int | None = None
     """In place of the decoding's ``max_new_tokens``."""
     temperature: float | None = None
     """In place of the decoding's."""
     extra_body: Mapping[str, Any] = field(default_factory=dict)
     """More of the request; a value of None takes a field out."""
+
+    @property
+    def is_pattern(self) -> bool:
+        """Whether the name stands for all models of the server that it matches."""
+        return not {*"*?"}.isdisjoint(self.model)
 
     def __post_init__(self) -> None:
         """Refuse what no server could be asked by.
@@ -60,6 +67,10 @@ class ServedSpec:
             raise ConfigError(
                 f"concurrency = {self.concurrency}, timeout = {self.timeout:g}: give at"
                 " least one request, and more than no time"
+            )
+        if not self.startup_timeout >= 0:
+            raise ConfigError(
+                f"startup_timeout = {self.startup_timeout:g}: give 0 seconds or more"
             )
         if taken := sorted(_OURS & self.extra_body.keys()):
             raise ConfigError(

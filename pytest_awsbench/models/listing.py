@@ -2,29 +2,33 @@
 
 import hashlib
 import json
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+import httpx
+
+from pytest_awsbench.errors import ModelError
 from pytest_awsbench.models.endpoints import ServedSpec
-from pytest_awsbench.models.replies import Answered, model_ids
-from pytest_awsbench.models.requesting import Requests
+from pytest_awsbench.models.engines import Engine, engine_of
+from pytest_awsbench.models.probing import PROBES, probe
+from pytest_awsbench.models.replies import model_ids
+from pytest_awsbench.models.requesting import PEEK_S, Requests
 from pytest_awsbench.models.served import ServedModel
-from pytest_awsbench.records import Decoding, Message, ModelCard, Prompt
+from pytest_awsbench.models.startup import Startup
+from pytest_awsbench.records import ModelCard, Prompt
 
 
-#: Short, and each leaves a model several ways to go on.
-PROBES: Final[Sequence[Prompt]] = (
-    (Message("user", "Reply with one AWS CLI command that lists all S3 buckets."),),
-    (Message("user", "Count from one to ten in words."),),
-    (Message("user", "Name a river, a metal, and a colour."),),
-    (Message("user", "Continue: the quick brown"),),
+__all__ = ["PROBES", "Identity", "card", "identity", "list_models", "no_chat"]
+
+#: How engines say that a model is for something else, such as ranking or speech.
+_NO_CHAT: Final = re.compile(
+    r"not support.{0,40}\b(chat|generat|completion)|\bnot (a chat model|llm)\b",
+    re.IGNORECASE | re.DOTALL,
 )
-_DECODING: Final = Decoding(max_new_tokens=24)
-#: Where engines tell their version, below the server's root.
-_VERSIONS: Final = ("version", "api/version")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,39 +39,35 @@ class Identity:
     """As the server calls it in its answers."""
     server: str
     """Its ``Server`` header."""
-    version: str
-    """Of the engine; empty where it does not tell."""
+    engine: Engine = field(default_factory=Engine)
     fingerprint: str
     """``system_fingerprint``; empty where it sends none."""
     digest: str
-    """Hex digest of the greedy answers to the probes."""
+    """Hex digest of what the engine tells of the weights, and of greedy answers."""
 
 
 def list_models(
-    base_url: str,
+    spec: ServedSpec,
     *,
-    api_key_env: str | None = None,
-    headers_env: Mapping[str, str] | None = None,
-    timeout: float = 10.0,
+    startup: Startup | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> tuple[str, ...]:
     """Return the models that a server lists, in its order, without repeats.
 
     Those that cannot chat, such as embedding models, are among them.
 
+    Args:
+        spec: where it is; of several replicas any is asked.
+        startup: patience with a server that is still loading; by default none.
+        sleep: waits between tries.
+
     Raises:
-        ConfigError: if the URL is none, or a variable is missing.
+        ConfigError: if an environment variable is missing.
         ModelError: if there is no such API, or the key is refused.
         InfraError: if the server does not answer.
 
     """
-    spec = ServedSpec(
-        base_urls=(base_url,),
-        api_key_env=api_key_env,
-        headers_env=headers_env or {},
-        timeout=timeout,
-    )
-    requests = Requests(spec, sleep)
+    requests = Requests(spec, sleep, startup)
     with requests.client() as client:
         return requests.get(client, "/models", lambda payload, _: _ids(payload))
 
@@ -76,6 +76,7 @@ def identity(
     spec: ServedSpec,
     *,
     probes: Sequence[Prompt] = PROBES,
+    startup: Startup | None = None,
     sleep: Callable[[float], None] = time.sleep,
 ) -> Identity:
     """Ask a served model who it is.
@@ -86,22 +87,33 @@ def identity(
         InfraError: if a probe gets no answer.
 
     """
-    model = ServedModel(spec, card(spec.model, spec, None), sleep=sleep)
+    model = ServedModel(
+        spec, card(spec.model, spec, None), sleep=sleep, startup=startup
+    )
     try:
-        answers = []
-        for answer in model.answer_each(probes, _DECODING):
-            if not isinstance(answer, Answered):
-                raise answer
-            answers.append(answer)
+        probed = list(probe(model, probes))
+        with model.requests.client() as client:
+            engine = engine_of(spec, lambda url: model.requests.peek(client, url))
+        first = probed[0].answered
         return Identity(
-            model=answers[0].model or spec.model,
+            model=first.model or spec.model,
             server=model.requests.server,
-            version=_version(model.requests),
-            fingerprint=answers[0].fingerprint,
-            digest=_digest([[a.reasoning, a.completion.text] for a in answers]),
+            engine=engine,
+            fingerprint=first.fingerprint,
+            digest=_digest([dict(engine.facts), [found.sure for found in probed]]),
         )
     finally:
         model.close()
+
+
+def no_chat(spec: ServedSpec, refusal: ModelError) -> str:
+    """Say why a model that refused a probe is none to judge; empty if it should be.
+
+    A model that makes embeddings is told by its making them, whatever it is called.
+    """
+    if _embeds(spec):
+        return "it makes embeddings"
+    return str(refusal) if _NO_CHAT.search(str(refusal)) else ""
 
 
 def card(name: str, spec: ServedSpec, found: Identity | None) -> ModelCard:
@@ -110,7 +122,7 @@ def card(name: str, spec: ServedSpec, found: Identity | None) -> ModelCard:
     Args:
         name: as configured.
         spec: where it is, and how it is asked.
-        found: who answers there; None where nobody was asked.
+        found: who answers there; None where nobody was asked, or nobody answered.
 
     """
     hosts = ", ".join(urlsplit(url).netloc for url in spec.base_urls)
@@ -119,8 +131,10 @@ def card(name: str, spec: ServedSpec, found: Identity | None) -> ModelCard:
         told |= {
             "served_as": found.model,
             "server": found.server,
-            "version": found.version,
+            "engine": found.engine.name,
+            "version": found.engine.version,
             "fingerprint": found.fingerprint,
+            "facts": dict(found.engine.facts),
         }
     return ModelCard(
         name=name,
@@ -132,6 +146,22 @@ def card(name: str, spec: ServedSpec, found: Identity | None) -> ModelCard:
     )
 
 
+def _embeds(spec: ServedSpec) -> bool:
+    """Whether a model makes embeddings."""
+    body = {"model": spec.model, "input": "aws"}
+    with Requests(spec).client() as client:
+        try:
+            url = f"{spec.base_urls[0]}/embeddings"
+            response = client.post(url, json=body, timeout=PEEK_S)
+            told = response.json() if response.is_success else None
+        except (httpx.HTTPError, ValueError):
+            return False
+    rows = told.get("data") if isinstance(told, Mapping) else None
+    return isinstance(rows, list) and any(
+        isinstance(row, Mapping) and row.get("embedding") for row in rows
+    )
+
+
 def _ids(payload: object) -> tuple[str, ...]:
     """Return the names in a list of models."""
     ids = model_ids(payload)
@@ -140,18 +170,7 @@ def _ids(payload: object) -> tuple[str, ...]:
     return tuple(ids)
 
 
-def _version(requests: Requests) -> str:
-    """Return the engine's version, where it tells it."""
-    root = requests.spec.base_urls[0].removesuffix("/v1")
-    with requests.client() as client:
-        for path in _VERSIONS:
-            told = requests.peek(client, f"{root}/{path}")
-            if isinstance(told, Mapping) and isinstance(told.get("version"), str):
-                return str(told["version"])
-    return ""
-
-
 def _digest(value: object) -> str:
     """Return the digest of plain values."""
-    text = json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -4,11 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from pytest_awsbench.errors import ConfigError
+from pytest_awsbench.errors import ConfigError, InfraError, ModelError
+from pytest_awsbench.models.absent import AbsentModel
 from pytest_awsbench.models.endpoints import ServedSpec
 from pytest_awsbench.models.replay import ReplayModel
 from pytest_awsbench.models.replay import load as load_replay
 from pytest_awsbench.models.spec import Model, ModelSpec
+from pytest_awsbench.models.startup import Say, Startup
 from pytest_awsbench.models.weights import Files, card, resolve
 from pytest_awsbench.records import ModelCard, Sample
 
@@ -22,6 +24,10 @@ class Prepared:
     files: Files | None = None
     replay: ReplayModel | None = None
     served: ServedSpec | None = None
+    failure: str = ""
+    """Why a screened model answers nothing; its items are lost, others go on."""
+    skipped: str = ""
+    """Why a screened model is none to judge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,29 +44,53 @@ def prepare(
 ) -> Prepared:
     """Find a model's files, downloading them if needed, and identify it.
 
+    Served models have no files; see `prepare_served`.
+
     Raises:
         ModelError: if something is missing or does not fit together.
         DataError: if recorded answers are damaged or incomplete.
-        InfraError: if the Hub, or the server of a model, cannot be reached.
+        InfraError: if the Hub cannot be reached.
 
     """
     if spec.backend == "replay":
         model = load_replay(spec, root, samples)
         return Prepared(spec=spec, card=model.card, replay=model)
-    if spec.served is not None:
-        return _prepare_served(spec, spec.served)
     files = resolve(spec, root)
     return Prepared(spec=spec, card=card(spec, files, cache=cache), files=files)
 
 
-def _prepare_served(spec: ModelSpec, served: ServedSpec) -> Prepared:
-    """Ask a server who answers there; by its answers a changed model is noticed."""
-    from pytest_awsbench.models.listing import card as served_card
-    from pytest_awsbench.models.listing import identity
+def prepare_served(spec: ModelSpec, served: ServedSpec, say: Say) -> Prepared:
+    """Ask a server who answers there; by its answers a changed model is noticed.
 
-    found = identity(served)
+    Args:
+        spec: the model.
+        served: where it is.
+        say: shows one line, if the server has to be waited for.
+
+    Raises:
+        ModelError: if a model that was named refuses to answer.
+        InfraError: if a model that was named cannot be reached.
+
+    """
+    from pytest_awsbench.models.listing import card as served_card
+    from pytest_awsbench.models.listing import identity, no_chat
+
+    failure = skipped = ""
+    found = None
+    try:
+        found = identity(served, startup=Startup(served.startup_timeout, say))
+    except (ModelError, InfraError) as error:
+        if not spec.screened:
+            raise
+        failure = str(error)
+        if isinstance(error, ModelError):
+            skipped = no_chat(served, error)
     return Prepared(
-        spec=spec, card=served_card(spec.name, served, found), served=served
+        spec=spec,
+        card=served_card(spec.name, served, found),
+        served=served,
+        failure=failure,
+        skipped=skipped,
     )
 
 
@@ -70,7 +100,9 @@ def load(prepared: Sequence[Prepared], share: Share) -> Mapping[str, Model]:
         p.spec.name: p.replay for p in prepared if p.replay is not None
     }
     for entry in prepared:
-        if entry.served is not None:
+        if entry.failure:
+            models[entry.spec.name] = AbsentModel(entry.card, entry.failure)
+        elif entry.served is not None:
             from pytest_awsbench.models.served import ServedModel
 
             models[entry.spec.name] = ServedModel(entry.served, entry.card)

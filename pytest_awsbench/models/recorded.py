@@ -13,7 +13,9 @@ from pytest_awsbench.records import (
     Message,
     Sample,
     prompt_hash,
+    well_formed,
 )
+from pytest_awsbench.scoring.reasoning import from_message
 
 
 Row = tuple[int, Mapping[str, Any]]
@@ -165,8 +167,14 @@ def _completion(where: str, row: Mapping[str, Any]) -> Completion:
     tokens = _number(where, row, "tokens")
     if isinstance(tokens, float):
         raise DataError(f"{where}: 'tokens' must be a whole number, got {tokens!r}")
-    latency = _number(where, row, "latency")
-    return Completion(text=text, stop=stop, tokens=tokens, latency=latency)
+    found = from_message({"content": text, "reasoning": row.get("reasoning")})
+    return Completion(
+        text=well_formed(found.answer),
+        stop=stop,
+        tokens=tokens,
+        latency=_number(where, row, "latency"),
+        reasoning=well_formed(found.reasoning),
+    )
 
 
 def _number(where: str, row: Mapping[str, Any], key: str) -> int | float | None:

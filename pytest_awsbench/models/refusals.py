@@ -6,7 +6,8 @@ from email.utils import parsedate_to_datetime
 from typing import TYPE_CHECKING, Final
 
 from pytest_awsbench.errors import ModelError
-from pytest_awsbench.models.replies import error_text, is_overflow
+from pytest_awsbench.models.overflows import Overflow
+from pytest_awsbench.models.replies import error_text, overflow_of
 
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ DENIED: Final = frozenset({401, 403})
 MISSING: Final = 404
 PASSING: Final = frozenset({408, 409, 425, 429})
 SERVER_ERROR: Final = 500
+NOT_IMPLEMENTED: Final = 501
 GONE: Final = frozenset({502, 503, 504})
 TOO_LONG: Final = frozenset({400, 413, 422})
 
@@ -44,7 +46,12 @@ class PassingError(Exception):
 
 
 class OverflowingError(Exception):
-    """A prompt that is longer than the context that is served."""
+    """A prompt and a budget that do not fit into the context that is served."""
+
+    def __init__(self, told: str, overflow: Overflow) -> None:
+        super().__init__(told)
+        self.overflow = overflow
+        """As far as the server told."""
 
 
 def unreached(
@@ -94,7 +101,12 @@ def refused(
     """
     status = response.status_code
     said = f"{url}: the server answered {status}" + (f": {told}" if told else "")
-    if status in PASSING or status >= SERVER_ERROR:
+    overflow = overflow_of(decoded(response) or {"message": response.text})
+    # llama.cpp called it a fault of its own for a while, at status 500, with numbers.
+    counted = overflow is not None and overflow.context is not None
+    if overflow and (status in TOO_LONG or (counted and status == SERVER_ERROR)):
+        return OverflowingError(said, overflow)
+    if status in PASSING or (status >= SERVER_ERROR and status != NOT_IMPLEMENTED):
         return PassingError(
             f"{said}; see its log, or lower concurrency",
             label=str(status),
@@ -102,8 +114,6 @@ def refused(
             strike=status >= SERVER_ERROR,
             gone=status in GONE,
         )
-    if status in TOO_LONG and is_overflow(told):
-        return OverflowingError(said)
     if status in DENIED:
         return ModelError(
             f"{said}; let api_key_env name the variable that holds a key which may use"
@@ -128,12 +138,18 @@ def no_json(url: str, response: "httpx.Response") -> PassingError | ModelError:
     )
 
 
+def decoded(response: "httpx.Response") -> object:
+    """Return the JSON of a response, None where there is none."""
+    try:
+        return response.json()
+    except ValueError:
+        return None
+
+
 def server_words(response: "httpx.Response") -> str:
     """Return what a server says is wrong; a web page says nothing."""
-    try:
-        told = error_text(response.json())
-    except ValueError:
-        told = response.text
+    payload = decoded(response)
+    told = response.text if payload is None else error_text(payload)
     told = " ".join(told.split())
     return "" if told.startswith("<") else told
 

@@ -1,12 +1,12 @@
 """What a chat completion says: pure functions of the server's JSON."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from pytest_awsbench.episodes import StopReason
-from pytest_awsbench.records import Completion
+from pytest_awsbench.models.overflows import Overflow
+from pytest_awsbench.records import Completion, well_formed
 from pytest_awsbench.scoring.reasoning import from_message
 
 
@@ -26,11 +26,6 @@ _STOPS: Final[Mapping[str, StopReason]] = {
 }
 #: The server stopped it: what there is, is not the model's answer.
 _BROKEN: Final = frozenset({"abort", "content_filter", "error", "load", "unload"})
-_OVERFLOW: Final = re.compile(
-    r"context[_ ]length|context[_ ]size|context window|longer than the model's context"
-    r"|overflows?\b.{0,80}context|context the overflows",
-    re.IGNORECASE | re.DOTALL,
-)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,9 +34,6 @@ class Answered:
 
     completion: Completion
     """Its text is the answer alone, its tokens are those of the reasoning, too."""
-    reasoning: str = ""
-    reasoning_tokens: int | None = None
-    """None where the server does not count them apart."""
     reasoning_closed: bool = True
     """False where the answer was still to come."""
     model: str = ""
@@ -66,18 +58,15 @@ def read_reply(payload: object, *, budget: int, seconds: float) -> Answered:
     usage = _mapping(body.get("usage"))
     tokens = _count(usage.get("completion_tokens"))
     found = from_message(message)
-    details = _mapping(usage.get("completion_tokens_details"))
     return Answered(
         completion=Completion(
-            text=found.answer,
+            text=well_formed(found.answer),
             stop=stop_reason(reason, tokens, budget),
             prompt_tokens=_count(usage.get("prompt_tokens")),
             tokens=tokens,
             latency=round(seconds, 4),
-        ),
-        reasoning=found.reasoning,
-        reasoning_tokens=_count(
-            details.get("reasoning_tokens", usage.get("reasoning_tokens"))
+            reasoning=well_formed(found.reasoning),
+            reasoning_tokens=_reasoning_tokens(usage) if found.reasoning else None,
         ),
         reasoning_closed=found.closed,
         model=str(body.get("model") or ""),
@@ -141,15 +130,17 @@ def error_text(payload: object) -> str:
     return str(error) if error else ""
 
 
-def is_overflow(text: str) -> bool:
-    """Tell whether a refusal is about a prompt that is longer than the context.
+def overflow_of(payload: object) -> Overflow | None:
+    """Return by how much a request did not fit; None if it was refused otherwise.
 
-    >>> is_overflow("This model's maximum context length is 4096 tokens.")
+    >>> told = "The input (5000 tokens) is longer than the model's context length (4096"
+    >>> overflow_of({"object": "error", "message": told}).room(128)
+    -904
+    >>> overflow_of({"error": "unknown parameter: context_length"}) is None
     True
-    >>> is_overflow("unknown parameter: seed")
-    False
     """
-    return _OVERFLOW.search(text) is not None
+    nested = _mapping(_mapping(payload).get("error"))
+    return Overflow.read(error_text(payload), nested)
 
 
 def model_ids(payload: object) -> list[str] | None:
@@ -176,6 +167,16 @@ def _choice(body: Mapping[str, Any]) -> tuple[Mapping[str, Any], object]:
         return message, first.get("finish_reason")
     there = ", ".join(map(str, body)) or "nothing that is known"
     raise ValueError(f"sent an answer without 'choices', it holds {there}")
+
+
+def _reasoning_tokens(usage: Mapping[str, Any]) -> int | None:
+    """Return the tokens of the reasoning, where they are counted apart.
+
+    Some servers that do not count say 0, whatever the model thought.
+    """
+    details = _mapping(usage.get("completion_tokens_details"))
+    told = details.get("reasoning_tokens", usage.get("reasoning_tokens"))
+    return _count(told) or None
 
 
 def _mapping(value: object) -> Mapping[str, Any]:

@@ -10,7 +10,6 @@ from typing import Any, TypeVar
 
 import httpx
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
-from tenacity.stop import stop_after_attempt
 
 from pytest_awsbench.errors import ConfigError, InfraError, ModelError
 from pytest_awsbench.models.endpoints import Secrets, ServedSpec
@@ -18,13 +17,15 @@ from pytest_awsbench.models.refusals import (
     MISSING,
     OverflowingError,
     PassingError,
+    decoded,
     no_json,
     refused,
     server_words,
     unreached,
 )
 from pytest_awsbench.models.replicas import Replica, Replicas
-from pytest_awsbench.models.replies import error_text, is_overflow, model_ids
+from pytest_awsbench.models.replies import error_text, model_ids, overflow_of
+from pytest_awsbench.models.startup import PAUSE_S, Startup
 
 
 TRIES = 5
@@ -37,6 +38,8 @@ SHOWN = 300
 """Characters of a server's words that a message repeats."""
 CONNECT_S = 10.0
 """Seconds that a connection may take."""
+PEEK_S = 10.0
+"""Seconds for what a run can do without."""
 
 T = TypeVar("T")
 
@@ -44,6 +47,7 @@ Read = Callable[[object, float], T]
 """Makes something of a decoded body and the seconds that it took; a ValueError says
 what is wrong with it."""
 
+_TRIED = f"after {TRIES} tries"
 # Not the generator of the session, whose draws are the user's to seed.
 _JITTER = random.SystemRandom()
 
@@ -53,10 +57,19 @@ class Requests:
 
     No error has the library's own as its cause: those hold headers, and with them
     keys, in frames that a traceback with locals would show.
+
+    Args:
+        spec: where it is, and how it is asked.
+        sleep: waits between tries.
+        startup: patience with a server that is still loading; by default none.
+
     """
 
     def __init__(
-        self, spec: ServedSpec, sleep: Callable[[float], None] = time.sleep
+        self,
+        spec: ServedSpec,
+        sleep: Callable[[float], None] = time.sleep,
+        startup: Startup | None = None,
     ) -> None:
         self.spec = spec
         self.secrets = Secrets.of(spec)
@@ -64,13 +77,14 @@ class Requests:
         """What the server calls itself in its headers."""
         self._replicas = Replicas(spec.base_urls)
         self._retrying = Retrying(
-            stop=stop_after_attempt(TRIES),
-            wait=_wait,
+            stop=self._gives_up,
+            wait=self._pause,
             retry=retry_if_exception_type(PassingError),
             sleep=sleep,
             before_sleep=self._count,
             reraise=True,
         )
+        self._startup = startup or Startup()
         self._again: Counter[str] = Counter()
         self._lock = threading.Lock()
         self._tls = _tls(spec)
@@ -115,7 +129,7 @@ class Requests:
     def peek(self, client: httpx.Client, url: str) -> object:
         """Return the JSON at a URL, None for whatever else is there; asked once."""
         try:
-            response = client.get(url)
+            response = client.get(url, timeout=PEEK_S)
             return response.json() if response.is_success else None
         except (httpx.HTTPError, ValueError):
             return None
@@ -132,7 +146,7 @@ class Requests:
         Raises:
             InfraError: if it fails for good.
             ModelError: if the server refuses it, and always will.
-            OverflowingError: if the prompt is too long.
+            OverflowingError: if prompt and budget do not fit into the context.
 
         """
         answered = self._replicas.answered
@@ -140,12 +154,24 @@ class Requests:
         try:
             answer: T = self._retrying(trying.once, read)
         except PassingError as error:
-            told, gone = f"{error} (after {TRIES} tries)", error.gone
+            tried = self._startup.told if self._startup.waited else _TRIED
+            told, gone = f"{error} ({tried})", error.gone
         else:
+            self._startup.heard()
             return answer
         if gone:
             self._replicas.give_up(answered, told)
         raise InfraError(told)
+
+    def _gives_up(self, state: RetryCallState) -> bool:
+        """Whether no further try is worth it."""
+        if self._startup.waits(_failure(state)):
+            return False
+        return self._startup.waited or state.attempt_number >= TRIES
+
+    def _pause(self, state: RetryCallState) -> float:
+        """Return the seconds until the next try."""
+        return PAUSE_S if self._startup.waits(_failure(state)) else _wait(state)
 
     def _count(self, state: RetryCallState) -> None:
         """Count a try that was not the last."""
@@ -219,22 +245,20 @@ class _Trying:
         if not response.is_success:
             raise refused(url, response, told)
         self._requests.server = response.headers.get("Server", "")
-        try:
-            payload = response.json()
-        except ValueError:
-            payload = None
+        payload = decoded(response)
         if payload is None:
             raise no_json(url, response)
         if isinstance(payload, Mapping) and payload.get("error"):
-            raise self._error_in_success(url, self._shown(error_text(payload)))
+            raise self._error_in_success(url, payload)
         return payload
 
-    def _error_in_success(self, url: str, told: str) -> Exception:
+    def _error_in_success(self, url: str, payload: object) -> Exception:
         """Return what an error means that comes with status 200."""
+        told = self._shown(error_text(payload))
         if "unexpected endpoint" in told.lower():
             return self._missing(url, told)
-        if is_overflow(told):
-            return OverflowingError(f"{url}: {told}")
+        if (overflow := overflow_of(payload)) is not None:
+            return OverflowingError(f"{url}: {told}", overflow)
         return PassingError(
             f"{url}: the server answered an error: {told}; see its log",
             label="error in the reply",

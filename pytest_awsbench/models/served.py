@@ -4,6 +4,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from queue import SimpleQueue
 from typing import Any
 
@@ -11,9 +12,10 @@ import httpx
 
 from pytest_awsbench.errors import InfraError
 from pytest_awsbench.models.endpoints import ServedSpec
-from pytest_awsbench.models.refusals import OverflowingError
-from pytest_awsbench.models.replies import Answered, first_line, read_reply
+from pytest_awsbench.models.fitting import Fitting, limit_of
+from pytest_awsbench.models.replies import Answered, first_line
 from pytest_awsbench.models.requesting import Requests
+from pytest_awsbench.models.startup import Startup
 from pytest_awsbench.records import Completion, Decoding, ModelCard, Prompt
 
 
@@ -30,6 +32,7 @@ class ServedModel:
         spec: where it is, and how it is asked.
         card: who it is.
         sleep: waits between tries.
+        startup: patience with a server that is still loading; by default none.
 
     Raises:
         ConfigError: if an environment variable is missing.
@@ -42,22 +45,23 @@ class ServedModel:
         card: ModelCard,
         *,
         sleep: Callable[[float], None] = time.sleep,
+        startup: Startup | None = None,
     ) -> None:
         self.card = card
         self.spec = spec
-        self.requests = Requests(spec, sleep)
+        self.requests = Requests(spec, sleep, startup)
+        self._seen: set[tuple[str, str]] = set()
         self._idle: deque[httpx.Client] = deque()
         self._closed = False
-        self._too_long = 0
+        self._fitting = Fitting(self.requests)
+        self._waiting: deque[tuple[Future[Completion], Prompt, Decoding]] = deque()
+        self._workers = 0
+        self._lock = threading.Lock()
 
     @property
     def notes(self) -> list[str]:
         """What happened that a report must say."""
-        said = (
-            f"{self._too_long} prompts did not fit into the served context: shorten"
-            " them, lower max_tokens, or serve a larger one"
-        )
-        return [*self.requests.notes, *([said] if self._too_long else [])]
+        return [*self.requests.notes, *self._fitting.notes, *self._changed()]
 
     def generate(
         self, prompts: Sequence[Prompt], decoding: Decoding
@@ -92,7 +96,7 @@ class ServedModel:
     def answer_each(
         self, prompts: Sequence[Prompt], decoding: Decoding
     ) -> list[Answered | InfraError]:
-        """Do as `generate_each`, and tell the reasoning, too."""
+        """Do as `generate_each`, and tell what the server told beside it."""
         todo = deque(enumerate(prompts))
         answers: dict[int, Answered | InfraError] = {}
         ended: SimpleQueue[Exception | None] = SimpleQueue()
@@ -119,9 +123,29 @@ class ServedModel:
             todo.clear()
         return [answers[index] for index in range(len(prompts))]
 
+    def submit(self, prompt: Prompt, decoding: Decoding) -> Future[Completion]:
+        """Have one prompt answered in the background, `concurrency` at a time.
+
+        The future raises what `generate` raises.
+        """
+        future: Future[Completion] = Future()
+        with self._lock:
+            self._waiting.append((future, prompt, decoding))
+            hire = self._workers < self.spec.concurrency
+            self._workers += hire
+        if hire:
+            # A daemon: a server that hangs must not keep the process from ending.
+            threading.Thread(
+                target=self._serve, name="awsbench-served", daemon=True
+            ).start()
+        return future
+
     def close(self) -> None:
         """Close the connections; safe to call twice."""
         self._closed = True
+        with self._lock:
+            while self._waiting:
+                self._waiting.popleft()[0].cancel()
         while self._idle:
             self._idle.pop().close()
 
@@ -143,10 +167,14 @@ class ServedModel:
             # The newer name of the same limit; no server takes both.
             del body["max_tokens"]
         body |= spec.extra_body
+        if decoding.is_again:
+            body[limit_of(body)] = self._budget(decoding)
         return {name: value for name, value in body.items() if value is not None}
 
     def _budget(self, decoding: Decoding) -> int:
         """Return how many tokens an answer may have."""
+        if decoding.is_again:
+            return decoding.max_new_tokens
         given = self.spec.extra_body
         named = given.get("max_completion_tokens") or given.get("max_tokens")
         return int(named or self.spec.max_tokens or decoding.max_new_tokens)
@@ -172,24 +200,57 @@ class ServedModel:
         finally:
             self._put_back(client)
 
+    def _serve(self) -> None:
+        """Answer what was submitted, until nothing waits."""
+        client: httpx.Client | None = None
+        while (job := self._next()) is not None:
+            future, prompt, decoding = job
+            if not future.set_running_or_notify_cancel():
+                continue
+            try:
+                client = client or self._client()
+                future.set_result(self._answer(client, prompt, decoding).completion)
+            except Exception as error:  # noqa: BLE001 - re-raised by who waits
+                future.set_exception(error)
+        if client is not None:
+            self._put_back(client)
+
+    def _next(self) -> tuple[Future[Completion], Prompt, Decoding] | None:
+        """Return what waits longest; None sends the worker home."""
+        with self._lock:
+            if self._waiting:
+                return self._waiting.popleft()
+            self._workers -= 1
+            return None
+
     def _answer(
         self, client: httpx.Client, prompt: Prompt, decoding: Decoding
     ) -> Answered:
-        """Answer one prompt."""
-        budget = self._budget(decoding)
-        try:
-            answered = self.requests.post(
-                client,
-                self.body(prompt, decoding),
-                lambda payload, seconds: read_reply(
-                    payload, budget=budget, seconds=seconds
-                ),
-            )
-        except OverflowingError:
-            # As on this machine: no room for an answer is the model's limit.
-            self._too_long += 1
-            return Answered(completion=Completion(text="", stop="context"))
+        """Answer one prompt.
+
+        Raises:
+            InfraError: if it is lost, or longer than the context.
+            ModelError: if the server refuses to answer as configured.
+
+        """
+        body, budget = self.body(prompt, decoding), self._budget(decoding)
+        answered = self._fitting.ask(client, body, budget)
+        self._seen.add((answered.model, answered.fingerprint))
         return first_line(answered) if decoding.stop_at_newline else answered
+
+    def _changed(self) -> list[str]:
+        """Say that the server answered as more than one model during the run."""
+        asked = self.card.details
+        known = (asked.get("served_as", ""), asked.get("fingerprint", ""))
+        others = [_who(*who) for who in sorted(self._seen - {known})]
+        if "served_as" not in asked or not others:
+            return []
+        said = (
+            f"answers came from {', '.join(others)}, and at the start from"
+            f" {_who(*known)}: the model or its server was changed during the run;"
+            " run it again"
+        )
+        return [said]
 
     def _client(self) -> httpx.Client:
         """Return a client that nobody uses, with its open connections."""
@@ -203,6 +264,11 @@ class ServedModel:
         self._idle.append(client)
         if self._closed:
             self.close()
+
+
+def _who(model: str, fingerprint: str) -> str:
+    """Name who answered."""
+    return f"{model or 'no name'}" + (f" ({fingerprint})" if fingerprint else "")
 
 
 def _first(given: float | None, otherwise: float) -> float:

@@ -41,6 +41,10 @@ class ModelSpec:
     """Which ``model`` of a file with the answers of several."""
     served: ServedSpec | None = None
     """Where a model of backend ``openai`` is."""
+    configured: str = ""
+    """The table of the configuration that it comes from; empty for an inline one."""
+    screened: bool = False
+    """Whether a pattern found it: then its faults are its own, and end no run."""
 
 
 class Model(Protocol):

@@ -1,5 +1,6 @@
 """The backend of local checkpoints: transformers, peft and bitsandbytes."""
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -20,6 +21,7 @@ from pytest_awsbench.models.decoding import Ends, Row, generated, greedy, is_pla
 from pytest_awsbench.models.spec import Model
 from pytest_awsbench.models.weights import template_text
 from pytest_awsbench.records import Completion, Decoding, ModelCard, Prompt
+from pytest_awsbench.scoring.reasoning import is_tag, opens_reasoning, separate
 
 
 __all__ = ["Loadable", "TransformersModel", "load", "set_threads"]
@@ -68,7 +70,10 @@ class TransformersModel:
         self._adapter = adapter_name(loadable) if loadable.files.adapter else None
         self._template = self._chat_template()
         self._ends = _end_tokens(checkpoint.module, tokenizer)
+        self._tags = _reasoning_tags(tokenizer)
         self._plain = is_plain(checkpoint.module)
+        self.device_name = _named(checkpoint.device)
+        """For people, such as ``cpu`` or the name of a GPU."""
 
     @property
     def module(self) -> Any:
@@ -148,6 +153,7 @@ class TransformersModel:
         row = Row(
             ids, min(room, decoding.max_new_tokens), room < decoding.max_new_tokens
         )
+        row.thinks = opens_reasoning(text)
         if not room:
             row.stop = "context"
         return row
@@ -193,7 +199,9 @@ class TransformersModel:
 
     def _run(self, rows: list[Row], decoding: Decoding) -> None:
         """Generate one batch."""
-        ends = Ends(self._ends, self._breaks(decoding))
+        # One template renders all prompts: all of them begin to think, or none.
+        breaks = self._breaks(decoding, thinks=rows[0].thinks)
+        ends = Ends(self._ends, breaks)
         if decoding.temperature == 0 and self._plain:
             greedy(self.module, rows, ends)
             return
@@ -211,14 +219,27 @@ class TransformersModel:
             torch.manual_seed(decoding.seed)
             generated(self.module, rows, ends, self.tokenizer.pad_token_id, **sampling)
 
-    def _breaks(self, decoding: Decoding) -> Any:
-        """Return what finds the line break that ends an answer."""
+    def _breaks(self, decoding: Decoding, *, thinks: bool) -> Any:
+        """Return what finds the line break that ends an answer, not the reasoning."""
         if not decoding.stop_at_newline:
             return lambda _new: False
-        return lambda new: "\n" in self._text(new).lstrip()
+        return lambda new: (
+            "\n" in separate(self._text(new), opened=thinks).answer.lstrip()
+        )
 
     def _text(self, new: list[int]) -> str:
-        """Return generated tokens as text, verbatim."""
+        """Return generated tokens as text, verbatim, with the marks of reasoning."""
+        if not self._tags.keys() & set(new):
+            return self._decoded(new)
+        pieces, start = [], 0
+        for place, token in enumerate(new):
+            if token in self._tags:
+                pieces += [self._decoded(new[start:place]), self._tags[token]]
+                start = place + 1
+        return "".join([*pieces, self._decoded(new[start:])])
+
+    def _decoded(self, new: list[int]) -> str:
+        """Return tokens as text, without those that are special."""
         return str(
             self.tokenizer.decode(
                 new, skip_special_tokens=True, clean_up_tokenization_spaces=False
@@ -227,16 +248,27 @@ class TransformersModel:
 
     def _completion(self, row: Row, decoding: Decoding) -> Completion:
         """Return what a row says."""
-        text = self._text(row.new)
+        found = separate(self._text(row.new), opened=row.thinks)
+        text = found.answer
         if decoding.stop_at_newline:
             text = text.lstrip().partition("\n")[0]
         return Completion(
             text=text,
+            reasoning=found.reasoning,
+            reasoning_tokens=self._tokens_up_to(found.end, row.new),
             stop=row.stop,
             prompt_tokens=len(row.ids),
             tokens=len(row.new),
             latency=round(row.seconds, 4),
             near_ties=row.near_ties,
+        )
+
+    def _tokens_up_to(self, end: int, new: list[int]) -> int | None:
+        """Return how many tokens the first characters took, None of no characters."""
+        if not end:
+            return None
+        return bisect_left(
+            range(len(new)), end, key=lambda count: len(self._text(new[:count]))
         )
 
     def _chat_template(self) -> str | None:
@@ -265,6 +297,22 @@ def _end_tokens(module: Any, tokenizer: Any) -> frozenset[int]:
     vocabulary = tokenizer.get_vocab()
     ids += [tokenizer.eos_token_id, *(vocabulary.get(t) for t in ENDS_OF_TURN)]
     return frozenset(i for i in ids if i is not None)
+
+
+def _named(device: torch.device) -> str:
+    """Return a device as people call it."""
+    if device.type == "cuda":
+        return str(torch.cuda.get_device_name(device))
+    return str(device)
+
+
+def _reasoning_tags(tokenizer: Any) -> dict[int, str]:
+    """Return the special tokens that mark reasoning: decoding would drop them."""
+    return {
+        token: str(added)
+        for token, added in tokenizer.added_tokens_decoder.items()
+        if added.special and is_tag(str(added))
+    }
 
 
 def _is_out_of_memory(error: RuntimeError) -> bool:

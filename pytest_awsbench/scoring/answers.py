@@ -73,7 +73,7 @@ def is_truncated(completion: Completion) -> bool:
 
     The line that a cut fell into is not complete, even if it could be run.
     """
-    if completion.stop not in {"length", "context"}:
+    if not completion.cut_off:
         return False
     line = _command_line(completion.text)
     return line is None or not line.whole

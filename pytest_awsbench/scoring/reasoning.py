@@ -7,14 +7,14 @@ same answer out of all of them.
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 
 #: An opening tag counts at the start of a line only: a command may quote one.
 _TAG: Final = re.compile(
-    r"^[ \t]*(?:<\s*think(?:ing)?\s*>|\[THINK\])"
-    r"|(?P<end><\s*/\s*think(?:ing)?\s*>|\[/THINK\])",
+    r"^[ \t]*(?:<\s*think(?:ing)?\s*>|\[THINK\]|◁think▷)"
+    r"|(?P<end><\s*/\s*think(?:ing)?\s*>|\[/THINK\]|◁/think▷)",
     re.IGNORECASE | re.MULTILINE,
 )
 #: Fields in which servers hand reasoning over, the first that is filled wins.
@@ -31,10 +31,18 @@ class Separated:
     reasoning: str = ""
     closed: bool = True
     """Whether the reasoning came to its end; if not, there is no answer yet."""
+    end: int = field(default=0, compare=False, repr=False)
+    """How many characters of the text the reasoning and its tags took: all up to its
+    last end."""
 
 
-def separate(text: str) -> Separated:
+def separate(text: str, *, opened: bool = False) -> Separated:
     r"""Take reasoning out of a text.
+
+    Args:
+        text: what a model said.
+        opened: whether it was reasoning from the first word on, since its prompt ends
+            with an opening tag.
 
     >>> separate("<think>\nList, so ls.\n</think>\n\naws s3 ls")
     Separated(answer='aws s3 ls', reasoning='List, so ls.', closed=True)
@@ -53,10 +61,12 @@ def separate(text: str) -> Separated:
 
     >>> separate(" aws s3 ls\n").answer
     ' aws s3 ls\n'
+
     """
     answers: list[str] = []
     thoughts: list[str] = []
-    position, thinking, found = 0, False, False
+    position, thinking, found = 0, opened, opened
+    end = len(text) if opened else 0
     for tag in _TAG.finditer(text):
         part, ends = text[position : tag.start()], tag["end"] is not None
         if thinking and not ends:
@@ -71,6 +81,7 @@ def separate(text: str) -> Separated:
             thoughts += [*answers, part]
             answers = []
         position, thinking, found = tag.end(), not ends, True
+        end = tag.end() if ends else len(text)
     if not found:
         return Separated(answer=text)
     (thoughts if thinking else answers).append(text[position:])
@@ -78,7 +89,33 @@ def separate(text: str) -> Separated:
         answer="".join(answers).strip(),
         reasoning=_joined(thoughts),
         closed=not thinking,
+        end=end,
     )
+
+
+def opens_reasoning(prompt: str) -> bool:
+    r"""Tell whether a rendered prompt ends inside of reasoning, as some templates do.
+
+    What the model then says begins in the middle of its thoughts.
+
+    >>> opens_reasoning("<|im_start|>assistant\n<think>\n")
+    True
+    >>> opens_reasoning("<|im_start|>assistant\n<think>\n\n</think>\n\n")
+    False
+    """
+    tags = [*_TAG.finditer(prompt)]
+    if not tags or tags[-1]["end"] is not None:
+        return False
+    return not prompt[tags[-1].end() :].strip()
+
+
+def is_tag(token: str) -> bool:
+    """Tell whether a token is a mark of reasoning.
+
+    >>> is_tag("[/THINK]"), is_tag("<|im_end|>")
+    (True, False)
+    """
+    return _TAG.fullmatch(token) is not None
 
 
 def from_message(message: Mapping[str, Any]) -> Separated:

@@ -23,8 +23,6 @@ from pytest_awsbench.stats.tango import Interval
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
 
-DISPLAY_ALPHA = 0.05
-"""Of each side of a displayed interval: two-sided 90 %."""
 FEW_EPISODES = 20
 FEW_CLUSTERS = 15
 """With fewer of either no estimate of how points vary together can be trusted."""
@@ -40,7 +38,7 @@ class Share:
 
     mean: float
     interval: Interval
-    """Two-sided 90 %."""
+    """Two-sided, 90 % unless asked otherwise."""
     n: int
     clusters: int
     deff: float
@@ -107,7 +105,11 @@ def pass_hat_k(successes: ArrayLike, runs: ArrayLike, k: int) -> Floats:
 
 
 def mean_share(
-    values: ArrayLike, clusters: Sequence[Hashable], draws: float = 1.0
+    values: ArrayLike,
+    clusters: Sequence[Hashable],
+    draws: float = 1.0,
+    weights: ArrayLike | None = None,
+    alpha: float = 0.10,
 ) -> Share:
     """Return the mean of shares with Wilson's interval on effective counts.
 
@@ -120,6 +122,8 @@ def mean_share(
         values: in [0, 1], such as those of `pass_at_k`, shape (n,).
         clusters: which items belong together, length n.
         draws: separate ones behind each value, at least 1; K/k for k of K runs.
+        weights: positive, shape (n,); all 1 by default.
+        alpha: outside the interval; 0.10 for 90 %.
 
     Raises:
         ValueError: if shapes differ, there is no item, or a value is not in [0, 1].
@@ -134,11 +138,12 @@ def mean_share(
         raise ValueError(f"need n > 0 values and as many clusters, got {x.shape}")
     if not ((x >= 0) & (x <= 1)).all() or not draws >= 1:
         raise ValueError("need values in [0, 1], each of one draw or more")
-    data = clustered(x, np.ones(len(x)), numbered(clusters))
+    scale = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=float)
+    data = clustered(x, scale, numbered(clusters))
     mean, spread = data.change, data.discordance - data.change**2
     # No spread tells nothing of how much an item is worth.
     worth = min(draws, mean * (1 - mean) / spread) if spread > TINY else 1.0
-    t = t_quantile(1 - DISPLAY_ALPHA, max(len(data.sums) - 1, 1))
+    t = t_quantile(1 - alpha / 2, max(len(data.sums) - 1, 1))
     return Share(
         mean=mean,
         interval=_wilson(mean, data.n_eff * worth, t),

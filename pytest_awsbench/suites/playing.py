@@ -3,8 +3,9 @@
 import hashlib
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 from pytest_awsbench.episodes import Turn
@@ -16,6 +17,8 @@ from pytest_awsbench.suites.seating import Connect, Keep, Live, Rules, Table
 
 Generate = Callable[[Model, list[Prompt], Decoding], Sequence[Completion | InfraError]]
 """Has a model answer a batch; a server may lose single answers."""
+Submit = Callable[[Prompt, Decoding], Future[Completion]]
+"""Has a server answer one prompt in the background."""
 
 
 class Player:
@@ -58,19 +61,41 @@ class Player:
             for sample, task in tasks
             for trial in range(self._rules.trials)
         )
+        # A server is asked as soon as an episode has something to ask: it makes batches
+        # of its own, and one slow answer keeps nobody else waiting.
+        submit: Submit | None = getattr(model, "submit", None)
         with ThreadPoolExecutor(self._rules.live, "awsbench-env") as pool:
             table = Table(self._rules, self._connect, pool, jobs, keep)
             self._table = table
             try:
                 while table.open and not stopped():
                     table.begin()
-                    if batch := table.batch():
+                    if submit is not None:
+                        self._submit(model, submit, table)
+                        table.hear()
+                    elif batch := table.batch():
                         table.send(self._ask(model, batch, table.lost))
                     else:
                         table.hear()
             finally:
                 self._table = None
                 table.close()
+
+    def _submit(self, model: Model, submit: Submit, table: Table) -> None:
+        """Ask a server for the next turn of all episodes that wait for it."""
+        for live in table.ready():
+            prompt, dropped = self._prompt(model, live)
+            # Kept for when the server finds the prompt too long.
+            live.dropped = dropped
+            turned = partial(self._turn, prompt, dropped)
+            table.ask(live, submit(prompt, self._decoding(live)), turned)
+
+    def _decoding(self, live: Live) -> Decoding:
+        """Return how a turn is sampled: a draw may not depend on who else is live."""
+        decoding = self._rules.decoding
+        if decoding.temperature == 0:
+            return decoding
+        return replace(decoding, seed=live.seed + len(live.turns))
 
     def _ask(
         self,
@@ -84,11 +109,8 @@ class Player:
         if decoding.temperature == 0:
             answers = self._generate(model, [p for p, _ in prompts], decoding)
         else:
-            # A seed of its own for each: a draw may not depend on who is live.
             answers = [
-                self._generate(
-                    model, [p], replace(decoding, seed=live.seed + len(live.turns))
-                )[0]
+                self._generate(model, [p], self._decoding(live))[0]
                 for live, (p, _) in zip(batch, prompts, strict=True)
             ]
         answered = []
@@ -106,7 +128,7 @@ class Player:
         """Return an episode's next prompt; the oldest turns go where it is too long."""
         fits = getattr(model, "fits", lambda *_: True)
         description = str(live.task["description"])
-        for dropped in range(len(live.turns) + 1):
+        for dropped in range(live.dropped, len(live.turns) + 1):
             prompt = self._rules.adapter.prompt(
                 description, live.first, live.turns[dropped:], dropped
             )
@@ -126,6 +148,8 @@ class Player:
             tokens=answer.tokens,
             dropped=dropped,
             model_s=answer.latency,
+            reasoning=answer.reasoning,
+            reasoning_tokens=answer.reasoning_tokens,
         )
 
 

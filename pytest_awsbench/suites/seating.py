@@ -9,8 +9,8 @@ from typing import Any
 
 from pytest_awsbench.envs.protocol import Environment, Observation
 from pytest_awsbench.episodes import Episode, Play, Turn
-from pytest_awsbench.errors import InfraError
-from pytest_awsbench.records import Answer, Decoding, Sample
+from pytest_awsbench.errors import InfraError, TooLongError
+from pytest_awsbench.records import Answer, Completion, Decoding, Sample
 from pytest_awsbench.suites.prompting import PromptAdapter
 
 
@@ -25,6 +25,8 @@ Connect = Callable[[], Environment]
 """Opens a session with the environment."""
 Keep = Callable[[Sample, Answer | InfraError], None]
 """Called for each item as its last trial ends, or with what lost one of them."""
+Turned = Callable[[Completion], Turn]
+"""Makes an answer the beginning of a turn."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +55,8 @@ class Live:
     turns: list[Turn] = field(default_factory=list)
     next: Turn | None = None
     """What was sent, and is not answered yet."""
+    dropped: int = 0
+    """Oldest turns that the context has no room for any more."""
 
 
 class Table:
@@ -73,6 +77,7 @@ class Table:
         self._keep = keep
         self._idle: list[Environment] = []
         self._pending: dict[Future[tuple[Observation, float]], Live] = {}
+        self._asked: dict[Future[Completion], tuple[Live, Turned]] = {}
         self._ready: list[Live] = []
         self._done: dict[str, dict[int, Episode]] = {}
         self._lost: set[str] = set()
@@ -82,7 +87,12 @@ class Table:
     @property
     def open(self) -> bool:
         """Whether anything is left to be played."""
-        return bool(self._jobs or self._pending or self._ready)
+        return bool(self._jobs or self._seated)
+
+    @property
+    def _seated(self) -> int:
+        """Episodes at the table: in the environment, in the model, or between them."""
+        return len(self._pending) + len(self._asked) + len(self._ready)
 
     @property
     def live(self) -> int:
@@ -91,7 +101,7 @@ class Table:
 
     def begin(self) -> None:
         """Reset the next episodes while there are seats."""
-        while self._jobs and len(self._pending) + len(self._ready) < self._rules.live:
+        while self._jobs and self._seated < self._rules.live:
             live = self._jobs.popleft()
             if live.sample.id in self._lost:
                 continue
@@ -109,9 +119,17 @@ class Table:
         half = (len(self._pending) + len(self._ready) + 1) // 2
         if self._pending and len(self._ready) < half:
             return []
+        return self.ready()
+
+    def ready(self) -> list[Live]:
+        """Return all episodes that wait for the model."""
         batch, self._ready = self._ready, []
         self._answering = len(batch)
         return batch
+
+    def ask(self, live: Live, answer: Future[Completion], turned: Turned) -> None:
+        """Take note that a server is asked for an episode's next turn."""
+        self._asked[answer] = live, turned
 
     def send(self, batch: Iterable[Live]) -> None:
         """Send the commands of a batch."""
@@ -120,23 +138,42 @@ class Table:
             self._pending[self._pool.submit(_step, live)] = live
 
     def hear(self) -> None:
-        """Wait for the environment, and see how each episode goes on."""
-        done, _ = wait(self._pending, SLICE_S, FIRST_COMPLETED)
-        for future in done:
-            live = self._pending.pop(future)
-            error = future.exception()
+        """Wait for the environment, or the server, and see how episodes go on."""
+        waiting: list[Future[Any]] = [*self._pending, *self._asked]
+        wait(waiting, SLICE_S, FIRST_COMPLETED)
+        for answer in [future for future in self._asked if future.done()]:
+            self._hear_model(answer)
+        for step in [future for future in self._pending if future.done()]:
+            live = self._pending.pop(step)
+            error = step.exception()
             if isinstance(error, InfraError):
                 self._failed(live, error)
             else:
-                self._advance(live, *future.result())
+                self._advance(live, *step.result())
+
+    def _hear_model(self, answer: Future[Completion]) -> None:
+        """Send what a server answered, or see why it did not."""
+        live, turned = self._asked.pop(answer)
+        error = answer.exception()
+        if isinstance(error, TooLongError) and live.dropped < len(live.turns):
+            live.dropped += 1
+            self._ready.append(live)
+        elif isinstance(error, InfraError):
+            self._failed(live, error)
+        else:
+            live.next = turned(answer.result())
+            self.send([live])
 
     def lost(self, live: Live, error: InfraError) -> None:
         """Take note that the model's answer was lost: the episode begins again."""
         self._failed(live, error)
 
     def close(self) -> None:
-        """Leave no session open."""
-        for live in (*self._pending.values(), *self._ready):
+        """Leave no session open, and have nothing asked that nobody waits for."""
+        for answer in self._asked:
+            answer.cancel()
+        asked = (live for live, _ in self._asked.values())
+        for live in (*self._pending.values(), *asked, *self._ready):
             if live.env is not None:
                 self._idle.append(live.env)
         for env in self._idle:

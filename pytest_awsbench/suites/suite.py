@@ -1,8 +1,8 @@
 """A suite: all samples of one kind, and how their answers are scored."""
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol, Self
 
 from pytest_awsbench.records import (
@@ -48,6 +48,9 @@ class Suite:
     primary: str = "exact_match"
     """The metric that is gated where no gate is configured."""
     outcome: Outcome = answers.outcome
+    is_truncated: Callable[[Completion], bool] = answers.is_truncated
+    """Whether an answer was cut off before it was over, so that it says nothing about
+    what the model would have answered."""
     counted: tuple[str, str] = ("prompts", "tasks")
     """What its items and their clusters are called."""
     numbers: frozenset[str] = frozenset()
@@ -70,7 +73,8 @@ class Suite:
         """Build a suite of your own: its samples and, if not ours, its scorers.
 
         The first scorer is the one that is gated, and says whether an answer is
-        ``exact`` (1) or a ``miss``.
+        ``exact`` (1) or a ``miss``; one that was cut off and is not exact is
+        ``truncated``.
         """
         samples = tuple(samples)
         card = data_card(name, samples)
@@ -84,9 +88,14 @@ class Suite:
             scorers=scorers,
             versions=dict.fromkeys(scorers, 1),
             primary=primary,
-            outcome=lambda _sample, _completion, scores: (
-                "exact" if scores[primary] == 1 else "miss"
+            outcome=lambda _sample, completion, scores: (
+                "exact"
+                if scores[primary] == 1
+                else "truncated"
+                if completion.cut_off
+                else "miss"
             ),
+            is_truncated=lambda completion: completion.cut_off,
         )
 
     def score(
@@ -124,14 +133,32 @@ def pooled(draws: Draws, results: Sequence[Result]) -> Result:
     }
     k = len(results)
     right = sum(result.outcome in RIGHT for result in results)
+    again = any(result.first_scores for result in results)
     return Result(
         sample_id=first.sample_id,
         completion=draws,
-        scores={m: sum(row) / k if len(row) == k else None for m, row in known.items()},
+        scores=_mean_scores([result.scores for result in results]),
         outcome=first.outcome if right in {0, k} else "partly",
         k=k,
         squares={m: sum(v * v for v in row) for m, row in known.items()},
+        first_scores=_mean_scores([r.first_scores or r.scores for r in results])
+        if again
+        else {},
     )
+
+
+def with_first(result: Result, first: Result) -> Result:
+    """Return a result that knows what the first budget was worth."""
+    return replace(result, first_scores=first.scores)
+
+
+def _mean_scores(rows: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    """Return the mean of each metric, None where one of the rows has none."""
+    means: dict[str, float | None] = {}
+    for metric in rows[0]:
+        known = [v for row in rows if (v := row.get(metric)) is not None]
+        means[metric] = sum(known) / len(rows) if len(known) == len(rows) else None
+    return means
 
 
 def data_card(name: str, samples: Sequence[Sample], subset: str = "") -> DataCard:

@@ -1,0 +1,1 @@
+"""Reports that people look at, made of a finished run's files."""

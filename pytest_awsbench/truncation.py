@@ -1,0 +1,174 @@
+"""What the token budget cut off, and what a larger one made of it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from pytest_awsbench.cells import number, percent
+from pytest_awsbench.episodes import Play
+from pytest_awsbench.ledger import Account, arm_of
+from pytest_awsbench.pairing import mean_of
+from pytest_awsbench.records import Completion, Draws, Result
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Truncation:
+    """How many answers of one model to one suite were not over when they ended."""
+
+    answers: int
+    """All of them; of episodes their turns."""
+    budget: int
+    """Tokens that each answer might have at first."""
+    retry_budget: int | None
+    """Tokens with which those that were cut off were asked again."""
+    asked_again: int = 0
+    by_budget: int = 0
+    """Cut off by the budget, the larger one where there is one."""
+    reasoning: int = 0
+    """Of these, those that had not come to an answer yet."""
+    by_context: int = 0
+    """Cut off by the end of the context, which no budget mends."""
+    first: Mapping[str, float | None] = field(default_factory=dict)
+    """Metric → mean with the first budget; empty where nothing was asked again."""
+    after: Mapping[str, float | None] = field(default_factory=dict)
+    """Metric → mean after the retry, which is the run's."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain values."""
+        plain = {name: getattr(self, name) for name in self.__slots__}
+        return {**plain, "first": dict(self.first), "after": dict(self.after)}
+
+
+def truncation_of(account: Account) -> Truncation:
+    """Count what was cut off, and compare both budgets where there are two."""
+    said = [
+        answer
+        for result in account.results.values()
+        for answer in _answers(account, result)
+    ]
+    cut = [answer for answer in said if answer.is_cut]
+    again = sum(answer.again for answer in said)
+    by_budget = [answer for answer in cut if answer.stop == "length"]
+    return Truncation(
+        answers=len(said),
+        budget=account.decoding.max_new_tokens,
+        retry_budget=account.decoding.retry_truncated,
+        asked_again=again,
+        by_budget=len(by_budget),
+        reasoning=sum(answer.reasons for answer in by_budget),
+        by_context=len(cut) - len(by_budget),
+        first=_means(_within_first_budget(account)) if again else {},
+        after=_means(account) if again else {},
+    )
+
+
+def truncation_lines(account: Account) -> Iterator[str]:
+    """Yield what a table must say whose figures the budget made lower."""
+    found = truncation_of(account)
+    if any(isinstance(r.completion, Play) for r in account.results.values()):
+        yield from _turn_lines(found)
+        return
+    of = f"of {found.answers} truncated"
+    if found.asked_again:
+        yield (
+            f" {found.asked_again} {of} at {found.budget} tokens, asked again"
+            f" with {found.retry_budget}: {_both(account, found)}"
+        )
+    if found.by_budget:
+        again = found.retry_budget is not None
+        remedy = (
+            "retry_truncated" if again else "max_new_tokens, or set retry_truncated"
+        )
+        yield (
+            f" {found.by_budget} {of} at {found.retry_budget or found.budget} tokens"
+            f"{_still(found)}: not over, so they count as 0; raise {remedy}"
+        )
+    if found.by_context:
+        yield (
+            f" {found.by_context} {of} by the context window: not over, so they count"
+            " as 0; shorten the prompts, or use a larger context"
+        )
+
+
+def _turn_lines(found: Truncation) -> Iterator[str]:
+    """Yield which turns of episodes were cut off; what they sent went wrong, or not."""
+    of = f"of {found.answers} turns cut off"
+    if found.by_budget:
+        yield (
+            f" {found.by_budget} {of} at {found.budget} tokens{_still(found)}; raise"
+            " max_new_tokens"
+        )
+    if found.by_context:
+        yield f" {found.by_context} {of} by the context window; use a larger context"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Said:
+    """One answer, or one turn, as far as its end is concerned."""
+
+    stop: str
+    is_cut: bool
+    reasons: bool
+    again: bool = False
+
+
+def _answers(account: Account, result: Result) -> Iterator[_Said]:
+    """Yield the answers to one item."""
+    answer = result.completion
+    if isinstance(answer, Play):
+        for episode in answer.episodes:
+            for turn in episode.turns:
+                yield _Said(
+                    stop=turn.stop,
+                    is_cut=turn.stop in {"length", "context"},
+                    reasons=bool(turn.reasoning) and not turn.answer,
+                )
+        return
+    for one in answer.completions if isinstance(answer, Draws) else (answer,):
+        yield _Said(
+            stop=one.stop,
+            is_cut=account.suite.is_truncated(one),
+            reasons=_reasons(one),
+            again=one.first is not None,
+        )
+
+
+def _reasons(answer: Completion) -> bool:
+    """Whether an answer ended before it began."""
+    return bool(answer.reasoning) and not answer.text
+
+
+def _within_first_budget(account: Account) -> Account:
+    """Return an account as it would be had nothing been asked again."""
+    results = {
+        sample_id: replace(result, scores=result.first_scores, squares={})
+        if result.first_scores
+        else result
+        for sample_id, result in account.results.items()
+    }
+    return replace(account, results=results)
+
+
+def _means(account: Account) -> dict[str, float | None]:
+    """Return the mean of each metric."""
+    run = account.run({}, "")
+    items: Sequence[Any] = [*arm_of(run, account.suite, "").items.values()]
+    return {metric: mean_of(items, metric) for metric in account.suite.scorers}
+
+
+def _both(account: Account, found: Truncation) -> str:
+    """Return each metric with both budgets, the gated one first."""
+    suite = account.suite
+    ordered = sorted(suite.scorers, key=lambda metric: metric != suite.primary)
+    shown = [
+        (metric, number if metric in suite.numbers else percent) for metric in ordered
+    ]
+    return ", ".join(
+        f"{metric} {show(found.first[metric])} → {show(found.after[metric])}"
+        for metric, show in shown
+    )
+
+
+def _still(found: Truncation) -> str:
+    """Say how many were still thinking."""
+    return f" ({found.reasoning} while reasoning)" if found.reasoning else ""
