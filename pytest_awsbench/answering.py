@@ -118,11 +118,13 @@ class Answers:
         """
         self.request(sample_id, engine)
         pending = self._pending.get(self.chunk_index(sample_id))
-        while pending and not (self._settled(sample_id) or pending.done()):
-            with self._news:
-                self._news.wait(SLICE_S)
-            engine.watch.waiting(self)
-        engine.watch.over()
+        try:
+            while pending and not (self._settled(sample_id) or pending.done()):
+                with self._news:
+                    self._news.wait(SLICE_S)
+                engine.watch.waiting(self)
+        finally:
+            engine.watch.over()
         if sample_id in self._lost:
             raise self._lost[sample_id]
         if pending and not self.has(sample_id):

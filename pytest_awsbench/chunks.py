@@ -53,12 +53,15 @@ def plan_chunks(samples: Iterable[Sample], limits: Limits) -> tuple[Chunk, ...]:
     ordered = sorted(samples, key=lambda sample: (-_length(sample.prompt), sample.id))
     if limits.tokens is None:
         return in_order(ordered, limits.size)
+    lengths = [estimated(sample.prompt) + limits.answer for sample in ordered]
     chunks: list[Chunk] = []
-    while ordered:
-        longest = max(estimated(sample.prompt) for sample in ordered) + limits.answer
-        size = min(limits.size, max(1, limits.tokens // longest))
-        chunks.append(Chunk(len(chunks), tuple(ordered[:size])))
-        ordered = ordered[size:]
+    start = 0
+    while start < len(ordered):
+        # Of all that may belong to it: bytes do not fall quite as characters do.
+        longest = max(lengths[start : start + limits.size])
+        end = start + min(limits.size, max(1, limits.tokens // longest))
+        chunks.append(Chunk(len(chunks), tuple(ordered[start:end])))
+        start = end
     return tuple(chunks)
 
 

@@ -32,6 +32,8 @@ def chunk_sizes(
         if entry.files is None or isinstance(suite, EnvSuite) or not suite.samples:
             return _of_server(entry)
         if options.resume:
+            limit = options.settings.chunk_tokens
+            ident = {**ident, **({} if limit is None else {"chunk_tokens": limit})}
             folder = options.out / "journal"
             kept = recorded_size(folder, ident, entry.spec.name, suite.name)
             if kept is not None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pytest_awsbench.chunks import Limits, estimated, plan_chunks
+from pytest_awsbench.errors import ConfigError
 from pytest_awsbench.models.endpoints import ServedSpec
 from pytest_awsbench.records import Sample
 
@@ -68,6 +69,25 @@ def test_tokens_are_part_of_the_identity(project: pytest.Pytester) -> None:
 
     assert identity["chunk_tokens"] == 600
     assert identity["chunk_size"] == 8
+
+
+@pytest.mark.torch
+def test_auto_needs_a_shape(tmp_path: Path) -> None:
+    """Where the files do not tell a model's shape, that is said before it loads."""
+    from pytest_awsbench import demo
+    from pytest_awsbench.models.capacity import fitting
+    from pytest_awsbench.models.loading import Prepared, prepare
+    from pytest_awsbench.models.spec import ModelSpec
+    from pytest_awsbench.models.weights import Files
+
+    known = prepare(ModelSpec(name="m", path=str(demo.BASE)), tmp_path, (), None)
+    (tmp_path / "config.json").write_text('{"model_type": "gpt2", "n_layer": 12}')
+    odd: Prepared = replace(known, files=Files(base=tmp_path))
+    packed: Prepared = replace(known, files=Files(base=tmp_path, gguf_file="m.gguf"))
+
+    for entry, part in ((odd, "config.json does not tell it"), (packed, "m.gguf does")):
+        with pytest.raises(ConfigError, match=f'^model m: chunk_size = "auto".*{part}'):
+            fitting(entry, [entry], 100, 1)
 
 
 def test_auto_keeps_a_server_busy() -> None:

@@ -138,15 +138,22 @@ def _cuda_free(index: int) -> int:
 def _shape(entry: Prepared) -> Shape:
     """Return the shape of a model, or say that it cannot be read."""
     assert entry.files is not None  # noqa: S101 - only local models have a shape
-    path = entry.files.base / (entry.files.gguf_file or CONFIG)
+    if entry.files.gguf_file:
+        raise _unknown(entry, entry.files.gguf_file, "only a config.json does")
+    path = entry.files.base / CONFIG
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
         return Shape.of(config, _width(entry.spec, config))
     except (KeyError, OSError, ValueError) as error:
-        raise ConfigError(
-            f'model {entry.spec.name}: chunk_size = "auto" needs the shape of the'
-            f" model, and {path} does not tell it ({error}); set chunk_size to a number"
-        ) from error
+        raise _unknown(entry, path, error) from error
+
+
+def _unknown(entry: Prepared, path: object, why: object) -> ConfigError:
+    """Return the error for a model whose files do not tell its shape."""
+    return ConfigError(
+        f'model {entry.spec.name}: chunk_size = "auto" needs the shape of the model,'
+        f" and {path} does not tell it ({why}); set chunk_size to a number"
+    )
 
 
 def _width(spec: ModelSpec, config: Mapping[str, Any]) -> int:
