@@ -99,8 +99,7 @@ def _means(
 def _mean(gate: Gate, pairs: Sequence[Pair], *, compared: bool) -> Mean:
     """Return one metric's mean over items that all have it."""
     metric, items = gate.metric, [item for item, _ in pairs]
-    values = [value_of(item, metric) for item in items]
-    mean, interval = _interval(gate, items, values)
+    mean, interval = interval_of(gate, items)
     both = [(new, old) for new, old in pairs if old and metric in old.sums]
     total = sum(new.weight for new, _ in both)
     before = sum(value_of(old, metric) * new.weight for new, old in both)
@@ -115,10 +114,15 @@ def _mean(gate: Gate, pairs: Sequence[Pair], *, compared: bool) -> Mean:
     )
 
 
-def _interval(
-    gate: Gate, items: Sequence[ItemStats], values: Sequence[float]
-) -> tuple[float, Interval]:
-    """Return a weighted mean and its interval: Wilson's of shares, else Student's."""
+def interval_of(gate: Gate, items: Sequence[ItemStats]) -> tuple[float, Interval]:
+    """Return a weighted mean and its interval: Wilson's of shares, else Student's.
+
+    Args:
+        gate: on a metric that all items have.
+        items: at least one.
+
+    """
+    values = [value_of(item, gate.metric) for item in items]
     weights, clusters = [i.weight for i in items], [i.cluster for i in items]
     if gate.unit == "share" and all(0 <= value <= 1 for value in values):
         draws = float(min(item.k for item in items))

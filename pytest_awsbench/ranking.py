@@ -7,27 +7,19 @@ from statistics import fmean, median
 from types import MappingProxyType
 from typing import Final
 
-import numpy as np
-
 from pytest_awsbench.cells import aligned
 from pytest_awsbench.comparing import Comparison, compare_pairs
 from pytest_awsbench.episodes import Play
 from pytest_awsbench.gates import Gate
-from pytest_awsbench.ledger import Account, arm_of
-from pytest_awsbench.pairing import pairs_of, value_of
+from pytest_awsbench.ledger import Account
+from pytest_awsbench.measuring import interval_of, orienting, own_arm
+from pytest_awsbench.pairing import pairs_of
 from pytest_awsbench.records import Answer, Arm, Completion, Draws, ItemStats
-from pytest_awsbench.stats.clusters import clustered
-from pytest_awsbench.stats.continuous import cluster_mean
-from pytest_awsbench.stats.intervals import Count, wilson_interval
-from pytest_awsbench.stats.labels import numbered
 from pytest_awsbench.stats.multiplicity import holm
-from pytest_awsbench.stats.student import t_quantile
 from pytest_awsbench.suites.suite import Suite
 from pytest_awsbench.verdicts import p_text
 
 
-TAIL: Final = 0.025
-"""Outside the interval on each side: two-sided 95 %."""
 ALPHA: Final = 0.05
 """Two-sided, of all comparisons together."""
 #: Short heads of known metrics; what has none here stands in the sections alone.
@@ -104,16 +96,13 @@ def _ordered(suite: Suite) -> list[str]:
 def _ranked(accounts: Sequence[Account]) -> list[Ranked]:
     """Return models by the suite's primary metric; those without an answer last."""
     suite = accounts[0].suite
-    gate = _gate(suite, suite.primary)
+    gate = orienting(accounts[0], suite.primary)
 
     def place(entry: Ranked) -> tuple[bool, float]:
         mean = _mean(entry.arm, gate)
         return mean is None, 0.0 if mean is None else mean * (1 if gate.lower else -1)
 
-    ranked = [
-        Ranked(account, arm_of(account.run({}, ""), suite, account.model.name))
-        for account in accounts
-    ]
+    ranked = [Ranked(account, own_arm(account)) for account in accounts]
     return sorted(ranked, key=place)
 
 
@@ -125,7 +114,7 @@ def _row(entry: Ranked, metrics: Sequence[str]) -> list[str]:
         entry.name,
         str(len(answers)),
         str(len(account.missing)),
-        *(_cell(entry.arm, _gate(account.suite, metric)) for metric in metrics),
+        *(_cell(entry.arm, orienting(account, metric)) for metric in metrics),
         _over(answers, _latencies, lambda values: f"{median(values):.2f} s"),
         _over(answers, _lengths, lambda values: f"{fmean(values):.0f}"),
     ]
@@ -136,28 +125,10 @@ def _cell(arm: Arm, gate: Gate) -> str:
     items = _having(arm, gate.metric)
     if not items:
         return "-"
-    mean, low, high = _interval(items, gate)
+    mean, (low, high) = interval_of(gate, items)
     if gate.unit == "number":
         return f"{mean:.2f} [{low:.2f}, {high:.2f}]" if isfinite(low) else f"{mean:.2f}"
     return f"{100 * mean:.1f} [{100 * low:.0f}, {100 * high:.0f}]"
-
-
-def _interval(items: Sequence[ItemStats], gate: Gate) -> tuple[float, float, float]:
-    """Return a weighted mean and its 95 % bounds: Wilson's of shares, else Student's.
-
-    Items of one cluster are no independent ones: shares count as many as they are
-    worth, and t stands in the place of the normal quantile, as everywhere.
-    """
-    values = np.asarray([value_of(item, gate.metric) for item in items])
-    weights = np.asarray([item.weight for item in items])
-    codes = numbered([item.cluster for item in items])
-    if gate.unit == "number":
-        found = cluster_mean(values, weights, codes)
-        return found.mean, *found.interval(TAIL)
-    data = clustered(values, weights, codes)
-    t = t_quantile(1 - TAIL, max(len(data.sums) - 1, 1))
-    count = Count(data.change * data.n_eff, data.n_eff)
-    return data.change, *wilson_interval(count, t)
 
 
 def _told_apart(ranked: Sequence[Ranked], suite: Suite) -> Iterator[str]:
@@ -171,7 +142,7 @@ def _told_apart(ranked: Sequence[Ranked], suite: Suite) -> Iterator[str]:
     if len(answered) < 2:  # noqa: PLR2004 - nobody to compare with
         return
     best = (whole or answered)[0]
-    gate = _gate(suite, suite.primary)
+    gate = orienting(best.account, suite.primary)
     others = [entry for entry in answered if entry is not best]
     found = {entry.name: _compared(gate, best, entry) for entry in others}
     # The best was chosen by the same answers: each of these is one of all pairs.
@@ -218,16 +189,6 @@ def _change(found: Comparison | None, gate: Gate) -> str:
     return f"{change:+.2f}, " if gate.unit == "number" else f"{100 * change:+.1f}pp, "
 
 
-def _gate(suite: Suite, metric: str) -> Gate:
-    """Return a gate on a metric, as the suite orients it."""
-    return Gate(
-        suite=suite.name,
-        metric=metric,
-        unit="number" if metric in suite.numbers else "share",
-        direction="lower" if metric in suite.lower else "higher",
-    )
-
-
 def _having(arm: Arm, metric: str) -> list[ItemStats]:
     """Return the items that have a metric."""
     return [item for item in arm.items.values() if metric in item.sums]
@@ -236,7 +197,7 @@ def _having(arm: Arm, metric: str) -> list[ItemStats]:
 def _mean(arm: Arm, gate: Gate) -> float | None:
     """Return a model's mean; None without an answer."""
     items = _having(arm, gate.metric)
-    return _interval(items, gate)[0] if items else None
+    return interval_of(gate, items)[0] if items else None
 
 
 def _over(

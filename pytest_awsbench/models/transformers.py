@@ -310,7 +310,7 @@ def _reasoning_tags(tokenizer: Any) -> dict[int, str]:
     """Return the special tokens that mark reasoning: decoding would drop them."""
     return {
         token: str(added)
-        for token, added in tokenizer.added_tokens_decoder.items()
+        for token, added in getattr(tokenizer, "added_tokens_decoder", {}).items()
         if added.special and is_tag(str(added))
     }
 
