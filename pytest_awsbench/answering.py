@@ -2,13 +2,14 @@
 
 import hashlib
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from pytest_awsbench.chunks import Chunk, plan_chunks
+from pytest_awsbench.chunks import Chunk, Limits, plan_chunks
 from pytest_awsbench.engine import SLICE_S, Engine, attempt
 from pytest_awsbench.errors import InfraError, ModelError
 from pytest_awsbench.models.spec import Model
@@ -20,6 +21,7 @@ from pytest_awsbench.records import (
     Prompt,
     Sample,
 )
+from pytest_awsbench.throughput import Tally
 
 
 Keep = Callable[[Sample, Answer | InfraError], None]
@@ -36,6 +38,17 @@ class Ask(Protocol):
     ) -> None:
         """Answer the samples of a chunk; nobody waits for those that are to spare."""
         ...
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """Answers that were not told of before."""
+
+    rows: list[tuple[str, Answer]]
+    ages: list[float]
+    """Seconds ago that each of them came."""
+    began: float
+    """Seconds ago that the first of all was asked."""
 
 
 class Answers:
@@ -56,10 +69,12 @@ class Answers:
         self._ask = ask
         self._chunk_of = {s.id: chunk for chunk in chunks for s in chunk.samples}
         self._known = dict(recorded)
+        self._kept = frozenset(recorded)
         self._selected: frozenset[str] | None = None
         self._lost: dict[str, InfraError] = {}
         self._pending: dict[int, Future[None]] = {}
-        self._finished: deque[tuple[str, Answer]] = deque()
+        self._finished: deque[tuple[str, Answer, float]] = deque()
+        self._began: float | None = None
         self._news = threading.Condition()
 
     @classmethod
@@ -68,10 +83,10 @@ class Answers:
         model: str,
         decoding: Decoding,
         samples: Iterable[Sample],
-        size: int,
+        limits: Limits,
     ) -> "Answers":
         """Plan chunks for samples of which no answer is recorded."""
-        return cls(model, completing(decoding), plan_chunks(samples, size), {})
+        return cls(model, completing(decoding), plan_chunks(samples, limits), {})
 
     def chunk_index(self, sample_id: str) -> int:
         """Return which chunk a sample belongs to."""
@@ -90,10 +105,7 @@ class Answers:
         chunk = self._chunk_of[sample_id]
         if self.has(sample_id) or chunk.index in self._pending:
             return
-        pending = engine.post(
-            self._model,
-            lambda model: self._ask(model, chunk, self._spare(chunk), self._keep),
-        )
+        pending = engine.post(self._model, lambda model: self._answer(model, chunk))
         self._pending[chunk.index] = pending
         pending.add_done_callback(lambda _: self._tell())
 
@@ -106,18 +118,44 @@ class Answers:
         """
         self.request(sample_id, engine)
         pending = self._pending.get(self.chunk_index(sample_id))
-        while pending and not (self._settled(sample_id) or pending.done()):
-            with self._news:
-                self._news.wait(SLICE_S)
+        try:
+            while pending and not (self._settled(sample_id) or pending.done()):
+                with self._news:
+                    self._news.wait(SLICE_S)
+                engine.watch.waiting(self)
+        finally:
+            engine.watch.over()
         if sample_id in self._lost:
             raise self._lost[sample_id]
         if pending and not self.has(sample_id):
             pending.result()
         return self._known[sample_id]
 
-    def finished(self) -> list[tuple[str, Answer]]:
+    def finished(self) -> Finished:
         """Return the answers generated since the last call, to be recorded."""
-        return [self._finished.popleft() for _ in range(len(self._finished))]
+        now = time.monotonic()
+        came = [self._finished.popleft() for _ in range(len(self._finished))]
+        return Finished(
+            rows=[(sample_id, answer) for sample_id, answer, _ in came],
+            ages=[now - at for _, _, at in came],
+            began=now - (self._began or now),
+        )
+
+    def tally(self) -> Tally:
+        """Return how far the selected samples have come, kept answers apart."""
+        wanted = self._chunk_of.keys() if self._selected is None else self._selected
+        asked = wanted - self._kept
+        return Tally(
+            done=sum(self._settled(sample_id) for sample_id in asked),
+            total=len(asked),
+            seconds=time.monotonic() - self._began if self._began else 0.0,
+            live=getattr(self._ask, "live", None),
+        )
+
+    def _answer(self, model: Model, chunk: Chunk) -> None:
+        """Have a chunk answered, on the engine's thread."""
+        self._began = self._began or time.monotonic()
+        self._ask(model, chunk, self._spare(chunk), self._keep)
 
     def _spare(self, chunk: Chunk) -> frozenset[str]:
         """Return the ids of a chunk that are answered, or were not selected."""
@@ -135,7 +173,7 @@ class Answers:
             self._lost[sample.id] = answer
         elif sample.id not in self._known:
             self._known[sample.id] = answer
-            self._finished.append((sample.id, answer))
+            self._finished.append((sample.id, answer, time.monotonic()))
         self._tell()
 
     def _tell(self) -> None:

@@ -109,7 +109,7 @@ class SuiteCollector(pytest.Collector):
 
     def _samples(self) -> Iterator[SampleItem]:
         """Yield one item per sample."""
-        for chunk in self.bench.chunks[self.suite]:
+        for chunk in self.bench.chunks[self.model, self.suite]:
             for sample in chunk.samples:
                 yield SampleItem.from_parent(
                     self,

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PositiveInt,
@@ -17,6 +18,7 @@ from pydantic import (
 )
 
 from pytest_awsbench import demo
+from pytest_awsbench.chunks import DEFAULT, Limits
 from pytest_awsbench.errors import ConfigError
 from pytest_awsbench.models.endpoints import ServedSpec
 from pytest_awsbench.models.spec import ModelSpec, Quantization
@@ -64,7 +66,12 @@ class ModelTable(DecodingTable):
     quantization: Quantization | None = None
     dtype: Literal["auto", "float32", "bfloat16", "float16"] | None = None
     device: str | None = None
+    device_map: Literal["auto", "balanced", "balanced_low_0", "sequential"] | None = (
+        None
+    )
+    """How one model is laid out over all devices."""
     attn_implementation: str | None = None
+    torch_compile: bool | None = None
     chat_template: str | None = None
     chat_template_kwargs: dict[str, Any] | None = None
     trust_remote_code: bool | None = None
@@ -161,6 +168,11 @@ class GateTable(_Table):
         return models is None or model in models
 
 
+def _unless_auto(value: object) -> object:
+    """Return a value; None where it is to be found out."""
+    return None if value == "auto" else value
+
+
 class Settings(DecodingTable):
     """``[tool.awsbench]``."""
 
@@ -170,8 +182,10 @@ class Settings(DecodingTable):
     suites: list[Name] = []
     """Own suites, so that ``-m NAME`` collects the models of ``run``."""
     seed: int = 42
-    chunk_size: PositiveInt = 32
-    """Prompts that are generated together."""
+    chunk_size: Annotated[PositiveInt | None, BeforeValidator(_unless_auto)] = DEFAULT
+    """Prompts that are generated together; None for ``auto``: what memory allows."""
+    chunk_tokens: PositiveInt | None = None
+    """Padded tokens that are generated together, answers included."""
     strict: bool = False
     require_gates: bool = False
     inconclusive: Literal["warn", "fail"] = "warn"
@@ -225,6 +239,18 @@ class Settings(DecodingTable):
         if self.max_leak is not None and self.train is None:
             raise ValueError("max_leak: no train; set train to the training rows")
         return self
+
+    def limits(self, model: str, size: int | None = None) -> Limits:
+        """Return how large a chunk may be.
+
+        Args:
+            model: its answers count, too.
+            size: what ``auto`` came to; by default as much as nothing configured.
+
+        """
+        answer = self.decoding(model).max_new_tokens
+        size = self.chunk_size or size or DEFAULT
+        return Limits(size=size, tokens=self.chunk_tokens, answer=answer)
 
     def specs(self, root: Path) -> dict[str, ModelSpec]:
         """Return every configured model, or the built-in pair if there is none.
@@ -338,12 +364,8 @@ def _spec(name: str, keys: dict[str, Any], root: Path) -> ModelSpec:
         return _served(name, keys)
     if alien := [key for key in (*SERVED, "max_tokens") if key in keys]:
         raise ConfigError(f'models.{name}: {alien[0]} needs backend = "openai"')
+    _refuse_contradictions(name, keys)
     if keys.pop("load_in_4bit", None):
-        if keys.get("quantization", "nf4") == "int8":
-            raise ConfigError(
-                f'models.{name}: load_in_4bit = true contradicts quantization = "int8";'
-                " keep one"
-            )
         keys.setdefault("quantization", "nf4")
     if "path" not in keys:
         hint = "an adapter needs its base" if "adapter" in keys else "it is required"
@@ -356,6 +378,20 @@ def _spec(name: str, keys: dict[str, Any], root: Path) -> ModelSpec:
         if key in keys and _exists(root / keys[key]):
             keys[key] = str(root / keys[key])
     return ModelSpec(name=name, configured=name, **keys)
+
+
+def _refuse_contradictions(name: str, keys: Mapping[str, Any]) -> None:
+    """Refuse keys that cannot both be meant."""
+    if keys.get("load_in_4bit") and keys.get("quantization", "nf4") == "int8":
+        raise ConfigError(
+            f'models.{name}: load_in_4bit = true contradicts quantization = "int8";'
+            " keep one"
+        )
+    if keys.get("device_map") and keys.get("device", "auto") != "auto":
+        raise ConfigError(
+            f"models.{name}: device = {keys['device']!r} contradicts device_map ="
+            f" {keys['device_map']!r}: one device, or all; keep one"
+        )
 
 
 def _exists(path: Path) -> bool:

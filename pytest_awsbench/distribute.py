@@ -79,6 +79,10 @@ class Distribution:
             "awsbench_wanted": True,
             "awsbench_slot": slot,
             "awsbench_recorded": self._recorded(),
+            "awsbench_chunk_sizes": [
+                (*key, account.limits.size)
+                for key, account in self._bench.accounts.items()
+            ],
             "awsbench_found": {k: [*v] for k, v in self._bench.options.found.items()},
             "awsbench_served": sent_to_workers(self._bench.prepared),
             "awsbench_decided": str(self._bench.stopper.folder.absolute()),
@@ -145,7 +149,7 @@ class Distribution:
     def _units(self) -> Iterator[tuple[str, str]]:
         """Yield every item's node id and its chunk."""
         for model, suite in self._bench.accounts:
-            for chunk in self._bench.chunks[suite]:
+            for chunk in self._bench.chunks[model, suite]:
                 for sample in chunk.samples:
                     prefix = f"{ROOT}::{model}::{suite}"
                     yield f"{prefix}::{sample.id}", f"{prefix}::chunk-{chunk.index}"

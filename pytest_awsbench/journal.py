@@ -21,6 +21,16 @@ SYNC_S = 1.0
 """At most this many seconds of answers are lost when the machine fails."""
 
 
+def first_line(path: Path) -> dict[str, Any]:
+    """Return the identity that a journal begins with; empty where it has none."""
+    try:
+        with path.open(encoding="utf-8") as file:
+            found = json.loads(file.readline())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
 class Journal:
     """Completions of one model on one suite, in a file that only grows.
 

@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from pytest_awsbench.baselines import Baseline
+from pytest_awsbench.chunks import Limits
 from pytest_awsbench.gates import Verdict
-from pytest_awsbench.journal import Journal
+from pytest_awsbench.journal import Journal, first_line
 from pytest_awsbench.records import (
     Answer,
     Arm,
@@ -20,6 +22,7 @@ from pytest_awsbench.records import (
     Sample,
 )
 from pytest_awsbench.suites.suite import Suite
+from pytest_awsbench.throughput import Meter
 
 
 Score = Callable[[Suite, Sample, Answer], Result]
@@ -33,13 +36,15 @@ class Account:
     suite: Suite
     decoding: Decoding
     journal: Journal
+    limits: Limits = field(default_factory=Limits)
+    """Of what is generated together."""
     draws: int = 1
     """Answers to each prompt; of episodes the suite's settings say how many trials."""
-    chunk_size: int = 0
-    """Prompts that are generated together."""
     recorded: Mapping[str, Answer] = field(default_factory=dict)
     """Answers of an earlier run that are kept (``--awsbench-resume``)."""
     results: dict[str, Result] = field(default_factory=dict)
+    meter: Meter = field(default_factory=Meter)
+    """When answers came."""
     lost: set[str] = field(default_factory=set)
     """Ids that infrastructure failed on."""
     baseline: Baseline | None = None
@@ -62,6 +67,16 @@ class Account:
     def missing(self) -> list[str]:
         """Ids without a result, in the order of the suite."""
         return [s.id for s in self.suite.samples if s.id not in self.results]
+
+    @property
+    def chunk_size(self) -> int:
+        """Prompts that are generated together."""
+        return self.limits.size
+
+    @property
+    def throughput(self) -> dict[str, Any] | None:
+        """How fast answers came; None where all were kept."""
+        return self.meter.throughput()
 
     def complete_from_recorded(self, score: Score) -> None:
         """Score the kept answers of samples that this run did not select."""
@@ -108,6 +123,26 @@ def identity(
     }
 
 
+def limited(ident: Mapping[str, object], limits: Limits) -> dict[str, object]:
+    """Return an identity that says in which company prompts were asked."""
+    tokens = {} if limits.tokens is None else {"chunk_tokens": limits.tokens}
+    return {**ident, "chunk_size": limits.size, **tokens}
+
+
+def recorded_size(
+    folder: Path, ident: Mapping[str, object], model: str, suite: str
+) -> int | None:
+    """Return the chunk size of the last run that was the same in all else."""
+    found: dict[Path, int] = {}
+    for path in folder.glob(f"{model}-{suite}-*.jsonl"):
+        known = first_line(path)
+        size = known.pop("chunk_size", None)
+        if isinstance(size, int) and _plain(known) == _plain(ident):
+            found[path] = size
+    last = max(found, key=lambda path: path.stat().st_mtime_ns, default=None)
+    return None if last is None else found[last]
+
+
 def journal_of(
     folder: Path, ident: Mapping[str, object], model: str, suite: str
 ) -> Journal:
@@ -115,6 +150,13 @@ def journal_of(
     text = json.dumps(ident, sort_keys=True)
     digest = hashlib.sha256(text.encode()).hexdigest()[:12]
     return Journal(folder / f"{model}-{suite}-{digest}.jsonl", ident)
+
+
+def _plain(ident: Mapping[str, object]) -> dict[str, object]:
+    """Return an identity as it is read back from a journal."""
+    plain: dict[str, object] = json.loads(json.dumps(ident))
+    plain.pop("schema", None)
+    return plain
 
 
 def arm_of(run: Run, suite: Suite, label: str) -> Arm:

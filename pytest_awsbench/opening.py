@@ -13,7 +13,7 @@ from pytest_awsbench.engine import Engine
 from pytest_awsbench.envs.source import EnvSource
 from pytest_awsbench.errors import ConfigError
 from pytest_awsbench.flags import env_wanted, selects
-from pytest_awsbench.ledger import Account, identity, journal_of
+from pytest_awsbench.ledger import Account, identity, journal_of, limited
 from pytest_awsbench.models.loading import Prepared, prepare, prepare_served
 from pytest_awsbench.models.spec import ModelSpec
 from pytest_awsbench.options import BUILTIN, Options, say
@@ -25,6 +25,7 @@ from pytest_awsbench.records import (
     answer_from_json,
 )
 from pytest_awsbench.repeating import draws_of, of_run
+from pytest_awsbench.sizing import Sizes
 from pytest_awsbench.staging import load_env, playing
 from pytest_awsbench.suites.builtin import NAME as DATASET
 from pytest_awsbench.suites.builtin import load_dataset
@@ -126,17 +127,33 @@ def open_accounts(
     options: Options,
     suites: Mapping[str, Suite],
     prepared: Mapping[str, Prepared],
+    sizes: Sizes,
     role: Role,
 ) -> dict[tuple[str, str], Account]:
-    """Open journals and baselines of every model and suite."""
+    """Open journals and baselines of every model and suite.
+
+    Args:
+        options: of the run.
+        suites: by name.
+        prepared: models by name.
+        sizes: how many prompts make a chunk where that is not configured.
+        role: a worker reads no journal.
+
+    """
     return {
-        (entry.spec.name, suite.name): _account(options, entry, suite, role)
+        (entry.spec.name, suite.name): _account(options, entry, suite, sizes, role)
         for entry in prepared.values()
         for suite in suites.values()
     }
 
 
-def _account(options: Options, entry: Prepared, suite: Suite, role: Role) -> Account:
+def _account(
+    options: Options,
+    entry: Prepared,
+    suite: Suite,
+    sizes: Sizes,
+    role: Role,
+) -> Account:
     """Open the journal and the baseline of a model on a suite."""
     name = entry.spec.name
     baseline, path = stores.find_baseline(options.baselines, name, entry.spec, suite)
@@ -149,18 +166,17 @@ def _account(options: Options, entry: Prepared, suite: Suite, role: Role) -> Acc
         # A further run with the seeds of the stored ones would repeat them.
         decoding = of_run(decoding, baseline.runs)
     draws = draws_of(options.repeats, entry.card, decoding)
-    ident = {
-        **identity(entry.card, suite, decoding, draws),
-        "chunk_size": options.settings.chunk_size,
-    }
+    ident = identity(entry.card, suite, decoding, draws)
+    limits = options.settings.limits(name, sizes(entry, suite, ident))
+    ident = limited(ident, limits)
     journal = journal_of(options.out / "journal", ident, name, suite.name)
     kept = options.resume and role != "worker"
     return Account(
         model=entry.card,
         suite=suite,
         decoding=decoding,
+        limits=limits,
         draws=draws,
-        chunk_size=options.settings.chunk_size,
         journal=journal,
         recorded=journal.read() if kept else {},
         baseline=baseline,
@@ -183,15 +199,14 @@ def recorded_answers(
 
 
 def plan_suites(
-    options: Options, suites: Mapping[str, Suite]
-) -> dict[str, tuple[Chunk, ...]]:
-    """Return what is asked together, for every suite."""
-    settings = options.settings
+    options: Options, accounts: Mapping[tuple[str, str], Account]
+) -> dict[tuple[str, str], tuple[Chunk, ...]]:
+    """Return what is asked together, for every model and suite."""
     return {
-        name: in_order(suite.samples, 2 * settings.live_episodes)
-        if isinstance(suite, EnvSuite)
-        else plan_chunks(suite.samples, settings.chunk_size)
-        for name, suite in suites.items()
+        key: in_order(account.suite.samples, 2 * options.settings.live_episodes)
+        if isinstance(account.suite, EnvSuite)
+        else plan_chunks(account.suite.samples, account.limits)
+        for key, account in accounts.items()
     }
 
 

@@ -80,7 +80,6 @@ class Recorder:
             account.results[sent["sample_id"]] = result
             account.lost.discard(sent["sample_id"])
             self._infra.pop(report.nodeid, None)
-            self.writer.arrived(account.key, result.sample_id)
             self._bench.stopper.look(account)
             change = _change(account.was(result.sample_id), result.outcome)
             report.awsbench_shown = (result.outcome, change)  # type: ignore[attr-defined]
@@ -182,10 +181,9 @@ class Recorder:
         for entry in sent:
             account = self._bench.accounts.get((entry["model"], entry["suite"]))
             if account is not None:
-                account.journal.append(
-                    (sample_id, answer_from_json(row))
-                    for sample_id, row in entry["completions"]
-                )
+                rows = [(i, answer_from_json(row)) for i, row in entry["completions"]]
+                account.journal.append(rows)
+                account.meter.note(rows, entry["ages"], entry["began"])
 
     def _set_exit_status(self, session: pytest.Session) -> None:
         """75 where infrastructure failed, and nothing else: trying again may help."""

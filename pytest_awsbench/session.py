@@ -34,6 +34,7 @@ from pytest_awsbench.opening import (
 from pytest_awsbench.options import EXIT_INFRA, Options
 from pytest_awsbench.records import Answer, Completion, Draws, Result, Run, Sample
 from pytest_awsbench.repeating import of_run
+from pytest_awsbench.sizing import chunk_sizes
 from pytest_awsbench.staging import source_of
 from pytest_awsbench.stopping import Stopper, open_stopper
 from pytest_awsbench.suites.env import NAME as ENV
@@ -59,8 +60,8 @@ class BenchSession:
     options: Options
     role: Role
     suites: Mapping[str, Suite]
-    chunks: Mapping[str, tuple[Chunk, ...]]
-    """By suite: what is generated together."""
+    chunks: Mapping[tuple[str, str], tuple[Chunk, ...]]
+    """By model and suite: what is generated together."""
     prepared: Mapping[str, Prepared]
     engine: Engine
     answers: dict[tuple[str, str], Answers]
@@ -102,9 +103,11 @@ class BenchSession:
             if skipped:
                 options = options.without(skipped)
                 gates = plan_gates(config, options, found)
-            accounts = open_accounts(options, found, prepared, role)
+            accounts = open_accounts(
+                options, found, prepared, chunk_sizes(config, options, prepared), role
+            )
             _refuse_selection(options, accounts, role)
-        plans = plan_suites(options, found)
+        plans = plan_suites(options, accounts)
         engine = Engine(lambda: load(list(prepared.values()), share_of(config)))
         recorded = recorded_answers(config, accounts)
         with blamed():
@@ -122,7 +125,7 @@ class BenchSession:
             engine=engine,
             answers={
                 (model, name): Answers(
-                    model, ask, plans[name], recorded.get((model, name), {})
+                    model, ask, plans[model, name], recorded.get((model, name), {})
                 )
                 for (model, name), ask in asks.items()
             },
@@ -195,9 +198,15 @@ class BenchSession:
     def finished(self) -> list[dict[str, Any]]:
         """Return the answers generated since the last call, as plain values."""
         return [
-            {"model": model, "suite": suite, "completions": _plain(rows)}
+            {
+                "model": model,
+                "suite": suite,
+                "completions": _plain(found.rows),
+                "ages": found.ages,
+                "began": found.began,
+            }
             for (model, suite), answers in self.answers.items()
-            if (rows := answers.finished())
+            if (found := answers.finished()).rows
         ]
 
     def was(self, model: str, suite: str, sample_id: str) -> str | None:
@@ -227,7 +236,7 @@ class BenchSession:
             self.source.preflight()
         decoding = of_run(account.decoding, number)
         ask = way_to_ask(self.options, account, decoding, self.source, self.engine)
-        chunks = self.chunks[account.suite.name]
+        chunks = self.chunks[account.key]
         answers = Answers(account.model.name, ask, chunks, {})
         for chunk in chunks:
             answers.request(chunk.samples[0].id, self.engine)

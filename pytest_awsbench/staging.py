@@ -117,15 +117,29 @@ def playing(
         trials=options.repeats,
         live=settings.live_episodes,
     )
-    player = Player(rules, source.connect, each)
+    return _Playing(suite, Player(rules, source.connect, each), engine)
 
-    def ask(model: Model, chunk: Chunk, spare: Collection[str], keep: Keep) -> None:
-        left = [s for s in chunk.samples if s.id not in spare]
-        player.play(
-            model, [(s, suite.tasks[s.id]) for s in left], keep, lambda: engine.closing
-        )
 
-    return ask
+class _Playing:
+    """Answers items by playing them."""
+
+    def __init__(self, suite: EnvSuite, player: Player, engine: Engine) -> None:
+        self._suite = suite
+        self._player = player
+        self._engine = engine
+
+    @property
+    def live(self) -> int:
+        """Episodes that are being played."""
+        return self._player.live
+
+    def __call__(
+        self, model: Model, chunk: Chunk, spare: Collection[str], keep: Keep
+    ) -> None:
+        """Play what is not to spare."""
+        tasks = [(s, self._suite.tasks[s.id]) for s in chunk.samples]
+        left = [(sample, task) for sample, task in tasks if sample.id not in spare]
+        self._player.play(model, left, keep, lambda: self._engine.closing)
 
 
 def _server(config: pytest.Config, options: Options) -> EmbeddedServer:

@@ -6,6 +6,7 @@ from pytest_awsbench.collection import Collection
 from pytest_awsbench.flags import MARKERS, table_of
 from pytest_awsbench.junit import JunitProperties
 from pytest_awsbench.options import Options
+from pytest_awsbench.progress import Progress
 from pytest_awsbench.recording import GateMemory, Recorder
 from pytest_awsbench.reporting import Reporter
 from pytest_awsbench.running import Runner
@@ -50,6 +51,11 @@ def _register_main(bench: BenchSession, config: pytest.Config) -> None:
     plugins.register(Summary(bench, recorder), "awsbench-summary")
     plugins.register(JunitProperties(recorder), "awsbench-junit")
     plugins.register(Reporter(bench, recorder), "awsbench-reporter")
+    # Without a terminal there is no such option.
+    if config.getoption("verbose", -1) >= 0:
+        progress = Progress(bench)
+        bench.engine.watch = progress
+        plugins.register(progress, "awsbench-progress")
     if bench.role == "controller":
         from pytest_awsbench.distribute import Distribution
 

@@ -15,6 +15,7 @@ from pytest_awsbench.records import Completion, Draws
 from pytest_awsbench.reproducing import same_model_lines
 from pytest_awsbench.scoring.episodes import conditional
 from pytest_awsbench.suites.suite import Suite
+from pytest_awsbench.throughput import speed_line
 from pytest_awsbench.truncation import truncation_lines
 from pytest_awsbench.verdicts import amount, interval, p_text
 
@@ -189,6 +190,9 @@ def _footer(account: Account, figures: Figures) -> Iterator[str]:
     yield from curve_lines(account)
     if episodes:
         yield from _episode_lines(account, figures, episodes)
+    # What was recorded was not made here.
+    if account.throughput is not None and account.model.backend != "replay":
+        yield speed_line(account.throughput)
 
 
 def _episode_lines(

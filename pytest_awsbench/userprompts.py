@@ -38,7 +38,7 @@ class UserPrompts:
                 model,
                 self._bench.options.decoding(spec),
                 asked,
-                self._bench.options.settings.chunk_size,
+                self._bench.options.settings.limits(model),
             )
 
     def request_of(self, item: pytest.Item) -> tuple[Answers, str] | None:

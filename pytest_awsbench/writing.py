@@ -12,8 +12,6 @@ from pytest_awsbench.figures import Figures, SideBySide
 from pytest_awsbench.flips import Flip, OldSide, flips_of
 from pytest_awsbench.hardware import hardware
 from pytest_awsbench.ledger import Account, this_run
-from pytest_awsbench.pacing import Pace
-from pytest_awsbench.records import Completion, Draws, Result
 from pytest_awsbench.remarks import claim_lines, gate_warnings
 from pytest_awsbench.runfile import (
     Findings,
@@ -44,7 +42,6 @@ class RunWriter:
         self._bench = bench
         self._started = time.monotonic()
         self._offsets: dict[tuple[str, str], int] = {}
-        self.pace = Pace()
         self.devices: list[str] = []
         self.folder: Path | None = None
         self.findings: dict[tuple[str, str], Findings] = {}
@@ -60,11 +57,6 @@ class RunWriter:
     def seconds(self) -> float:
         """Seconds since the session began."""
         return time.monotonic() - self._started
-
-    def arrived(self, key: tuple[str, str], sample_id: str) -> None:
-        """Count an answer that this run generated."""
-        if sample_id not in self._bench.accounts[key].recorded:
-            self.pace.add(key, self.seconds)
 
     def begin(self) -> None:
         """Leave word of a run that may be killed.
@@ -139,7 +131,7 @@ class RunWriter:
                 figures=figures_of(account) if whole else None,
                 flips=self._flips(account) if whole else (),
                 gates=gates.get(key, ()),
-                throughput=self.pace.throughput(key, _tokens(account)),
+                throughput=account.throughput,
                 journal_offset=self._offsets.get(key, 0),
             )
         for suite in self._bench.suites.values():
@@ -207,24 +199,3 @@ class RunWriter:
         """Write the document."""
         document = run_document(story, list(self._bench.accounts.values()))
         write_run(self._opened(), document)
-
-
-def _tokens(account: Account) -> int | None:
-    """Return the tokens generated in this run; None where they were not counted."""
-    fresh = [r for i, r in account.results.items() if i not in account.recorded]
-    counts = [_tokens_of(result) for result in fresh]
-    known = [count for count in counts if count is not None]
-    return sum(known) if known and len(known) == len(counts) else None
-
-
-def _tokens_of(result: Result) -> int | None:
-    """Return the generated tokens of an item."""
-    answer = result.completion
-    if isinstance(answer, Completion):
-        return answer.tokens
-    if isinstance(answer, Draws):
-        counts = [completion.tokens for completion in answer.completions]
-    else:
-        counts = [turn.tokens for e in answer.episodes for turn in e.turns]
-    known = [count for count in counts if count is not None]
-    return sum(known) if len(known) == len(counts) else None

@@ -18,7 +18,7 @@ LAYERS = """
     power
     plugin
     starting
-    distribute summary reporting junit
+    distribute summary progress reporting junit
     recording running
     writing remarks
     fixtures
@@ -28,13 +28,13 @@ LAYERS = """
     confirming
     session
     opening
-    staging
+    staging sizing
     stopping
     gateplan
     options flags hookspecs
     ranking tables curvelines reproducing
     measuring earlier runfile flips figures
-    hardware pacing truncation cells
+    hardware truncation cells
     hygiene
     ledger stores
     screening naming config
@@ -42,6 +42,7 @@ LAYERS = """
     foresight
     baselines judging comparing pairing verdicts gates
     answering journal engine chunks
+    throughput
     suites.builtin suites.dataset suites.env suites.selecting
     suites.playing
     suites.seating suites.prompting suites.suite suites.leakage
@@ -51,7 +52,7 @@ LAYERS = """
     envs.source envs.embedded envs.catalog envs.yamlfiles
     envs.preflight envs.client envs.sockets envs.reaching envs.outages envs.frames
     envs.urls envs.schema envs.protocol envs.server.universe
-    models.loading models.transformers models.replay models.weights
+    models.capacity models.loading models.transformers models.replay models.weights
     models.listing models.probing models.engines models.absent models.served
     models.fitting models.requesting models.startup models.refusals
     models.replicas models.replies models.overflows models.spec models.endpoints
@@ -68,6 +69,7 @@ SHELL = {
     "starting",
     "distribute",
     "summary",
+    "progress",
     "recording",
     "reporting",
     "junit",
@@ -83,6 +85,7 @@ SHELL = {
     "session",
     "gateplan",
     "opening",
+    "sizing",
     "staging",
     "options",
     "flags",

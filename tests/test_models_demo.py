@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from pytest_awsbench import demo
-from pytest_awsbench.chunks import plan_chunks
+from pytest_awsbench.chunks import Limits, plan_chunks
 from pytest_awsbench.models.loading import Share, load, prepare
 from pytest_awsbench.models.spec import ModelSpec
 from pytest_awsbench.records import Decoding, Sample
@@ -37,7 +37,7 @@ def texts(model: Any, samples: tuple[Sample, ...], size: int) -> dict[str, str]:
     """Return answers by sample id, generated in chunks."""
     return {
         sample.id: completion.text
-        for chunk in plan_chunks(samples, size)
+        for chunk in plan_chunks(samples, Limits(size=size))
         for sample, completion in zip(
             chunk.samples, model.generate(chunk.prompts, Decoding()), strict=True
         )

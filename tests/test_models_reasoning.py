@@ -9,7 +9,7 @@ import pytest
 import tiny_model
 
 from pytest_awsbench.answering import completing
-from pytest_awsbench.chunks import plan_chunks
+from pytest_awsbench.chunks import Limits, plan_chunks
 from pytest_awsbench.errors import InfraError
 from pytest_awsbench.records import (
     Answer,
@@ -129,7 +129,7 @@ def kept(model: Any, decoding: Decoding, size: int) -> dict[str, Answer | InfraE
     samples = [Sample.of(p, "") for p in tiny_model.prompts()]
     found: dict[str, Answer | InfraError] = {}
     ask = completing(decoding)
-    for chunk in plan_chunks(samples, size):
+    for chunk in plan_chunks(samples, Limits(size=size)):
         ask(model, chunk, (), lambda sample, answer: found.update({sample.id: answer}))
     return {sample.id: found[sample.id] for sample in samples}
 

@@ -6,7 +6,7 @@ from statistics import median
 from typing import Any
 
 from pytest_awsbench import demo
-from pytest_awsbench.chunks import plan_chunks
+from pytest_awsbench.chunks import Limits, plan_chunks
 from pytest_awsbench.models.loading import Share, load, prepare
 from pytest_awsbench.models.spec import ModelSpec
 from pytest_awsbench.records import Decoding, Sample
@@ -45,7 +45,7 @@ def measure_generation() -> dict[str, Any]:
     }
 
 
-def singly(model: Any, samples: tuple[Sample, ...]) -> None:
+def singly(model: Any, samples: tuple[Sample, ...], tokens: int = 128) -> None:
     """Generate as a plain script does: one prompt, one call of `generate`."""
     import torch
 
@@ -53,14 +53,17 @@ def singly(model: Any, samples: tuple[Sample, ...]) -> None:
         inputs = model.tokenizer(
             model.chat(sample.prompt), add_special_tokens=False, return_tensors="pt"
         )
+        inputs = inputs.to(model.device)
         with torch.inference_mode():
-            model.module.generate(**inputs, max_new_tokens=128, do_sample=False)
+            model.module.generate(**inputs, max_new_tokens=tokens, do_sample=False)
 
 
-def chunked(model: Any, samples: tuple[Sample, ...], size: int) -> None:
+def chunked(
+    model: Any, samples: tuple[Sample, ...], size: int, decoding: Decoding | None = None
+) -> None:
     """Generate as the plugin does."""
-    for chunk in plan_chunks(samples, size):
-        model.generate(chunk.prompts, Decoding())
+    for chunk in plan_chunks(samples, Limits(size=size)):
+        model.generate(chunk.prompts, decoding or Decoding())
 
 
 def timed(run: Any) -> float:

@@ -38,6 +38,8 @@ class Loadable:
             spec.quantization,
             spec.dtype,
             spec.device,
+            spec.device_map,
+            spec.torch_compile,
             spec.attn_implementation,
             spec.trust_remote_code,
             files.adapter if changes_base(files.adapter) else None,
@@ -81,7 +83,7 @@ def load_checkpoint(loadable: Loadable) -> Checkpoint:
     """
     spec, files = loadable.spec, loadable.files
     _be_quiet()
-    device = _device(spec)
+    device = device_of(spec)
     where = _where(loadable)
     with _blamed(spec, files.base):
         module, info = AutoModelForCausalLM.from_pretrained(
@@ -92,7 +94,8 @@ def load_checkpoint(loadable: Loadable) -> Checkpoint:
             **where,
             **_weights_arguments(spec, files.base, device),
         )
-        if not getattr(module, "is_quantized", False):
+        # Quantized weights are placed as they are read, as are those of a map.
+        if not (getattr(module, "is_quantized", False) or spec.device_map):
             module.to(device)
     _check_weights(loadable, info)
     module.eval().requires_grad_(requires_grad=False)
@@ -166,6 +169,20 @@ def _left_over(loadable: Loadable, info: Mapping[str, Any]) -> list[str]:
     return [f"{loadable.files.base}: {first}: config.json has no place for them"]
 
 
+def compile_blocks(module: Any) -> None:
+    """Have repeated blocks compiled when they first run, for any length.
+
+    Block by block: that takes seconds where the whole would take minutes, and what
+    was compiled for one serves the next of its kind, whatever its place. Adapters are
+    compiled with them, so they must be attached before.
+    """
+    torch._dynamo.config.allow_unspec_int_on_nn_module = True  # noqa: SLF001
+    for blocks in module.modules():
+        if isinstance(blocks, torch.nn.ModuleList):
+            for block in blocks:
+                block.compile(dynamic=True)
+
+
 def set_threads(workers: int) -> None:
     """Divide the cores among worker processes; alone, torch's own choice stands."""
     if workers > 1:
@@ -193,7 +210,9 @@ def _weights_arguments(
         arguments["attn_implementation"] = spec.attn_implementation
     stored = transformers.PretrainedConfig.get_config_dict(base)[0]
     packed = _stored_quantization(stored)
-    if spec.quantization or packed:
+    if spec.device_map:
+        arguments["device_map"] = spec.device_map
+    elif spec.quantization or packed:
         arguments["device_map"] = {"": device}
     if spec.quantization and packed and spec.quantization != packed:
         raise ModelError(
@@ -238,20 +257,26 @@ def _dtype(spec: ModelSpec, device: torch.device) -> Any:
     return torch.float32 if device.type == "cpu" else "auto"
 
 
-def _device(spec: ModelSpec) -> torch.device:
+def device_of(spec: ModelSpec) -> torch.device:
     """Return the device, or say that it is not there."""
     name = spec.device
     if name == "auto":
-        name = "cuda" if torch.cuda.is_available() else "cpu"
+        apple = "mps" if torch.backends.mps.is_available() else "cpu"
+        name = "cuda" if torch.cuda.is_available() else apple
     try:
         device = torch.device(name)
     except RuntimeError as error:
         raise ConfigError(
-            f"model {spec.name}: device {name!r}: use auto, cpu, cuda or cuda:N"
+            f"model {spec.name}: device {name!r}: use auto, cpu, cuda, cuda:N or mps"
         ) from error
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(
             f"model {spec.name}: device {name!r}, but torch sees no CUDA device;"
+            ' use device = "auto" or "cpu"'
+        )
+    if device.type == "mps" and not torch.backends.mps.is_available():
+        raise ConfigError(
+            f"model {spec.name}: device {name!r}, but torch sees no Apple GPU;"
             ' use device = "auto" or "cpu"'
         )
     return device

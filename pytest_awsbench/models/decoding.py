@@ -79,7 +79,7 @@ def greedy(module: Any, rows: Sequence[Row], ends: Ends) -> None:
             if not keep:
                 return
             if len(keep) < len(live):
-                index = torch.tensor(keep, device=mask.device)
+                index = torch.tensor(keep, device=_beside(module, mask))
                 cache.batch_select_indices(index)
                 mask, live = mask[index], [live[place] for place in keep]
             mask = torch.nn.functional.pad(mask, (0, 1), value=1)
@@ -145,6 +145,12 @@ def _own_settings(module: Any) -> Iterator[None]:
 def _inner(module: Any) -> Any:
     """Return the causal language model inside of peft's wrapper, if there is one."""
     return module.get_base_model() if hasattr(module, "peft_config") else module
+
+
+def _beside(module: Any, tensor: Any) -> Any:
+    """Return from where all layers can be indexed: their device, or the CPU."""
+    places = getattr(module, "hf_device_map", {})
+    return tensor.device if len({*places.values()}) < 2 else "cpu"  # noqa: PLR2004
 
 
 def _prefill(module: Any, rows: Sequence[Row]) -> tuple[Any, Any, Any]:

@@ -122,7 +122,7 @@ def _load_torch(prepared: Sequence[Prepared], share: Share) -> Mapping[str, Mode
     transformers.set_threads(share.workers)
     return transformers.load([
         transformers.Loadable(
-            spec=replace(p.spec, device=_device(p.spec.device, share)),
+            spec=replace(p.spec, device=_device(p.spec, share)),
             files=p.files,
             card=p.card,
         )
@@ -131,11 +131,35 @@ def _load_torch(prepared: Sequence[Prepared], share: Share) -> Mapping[str, Mode
     ])
 
 
-def _device(device: str, share: Share) -> str:
-    """Spread workers over the CUDA devices, where the user names none."""
+def _device(spec: ModelSpec, share: Share) -> str:
+    """Return a worker's device; one that takes all of them leaves none to others.
+
+    Raises:
+        ConfigError: if each of several workers would take all devices.
+
+    """
     import torch
 
     devices = torch.cuda.device_count()
+    if spec.device_map is None:
+        return spread(spec.device, share, devices)
+    if devices and share.workers > 1:
+        raise ConfigError(
+            f"model {spec.name}: device_map = {spec.device_map!r} lays one model over"
+            f" all {devices} devices, and each of {share.workers} workers would load"
+            " one; leave -n out, or device_map"
+        )
+    return spec.device
+
+
+def spread(device: str, share: Share, devices: int) -> str:
+    """Spread workers over the CUDA devices, where the user names none.
+
+    >>> [spread("auto", Share(slot, 4), devices=2) for slot in range(4)]
+    ['cuda:0', 'cuda:1', 'cuda:0', 'cuda:1']
+    >>> spread("cuda:1", Share(0, 4), devices=2), spread("auto", Share(0, 4), devices=0)
+    ('cuda:1', 'auto')
+    """
     if device not in {"auto", "cuda"} or not devices or share.workers == 1:
         return device
     return f"cuda:{share.slot % devices}"

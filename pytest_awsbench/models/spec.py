@@ -28,8 +28,11 @@ class ModelSpec:
     dtype: str = "auto"
     """``auto`` is as stored, and float32 on a CPU; else a torch name."""
     device: str = "auto"
-    """``auto``, ``cpu``, ``cuda``, ``cuda:1`` …"""
+    """``auto``, ``cpu``, ``cuda``, ``cuda:1``, ``mps`` …"""
+    device_map: str | None = None
+    """How accelerate lays the model out over all devices, such as ``auto``."""
     attn_implementation: str | None = None
+    torch_compile: bool = False
     chat_template: str | None = None
     """A Jinja template, or a path to one; None uses the tokenizer's own."""
     chat_template_kwargs: Mapping[str, Any] = field(default_factory=dict)

@@ -12,6 +12,7 @@ from pytest_awsbench.models.adapters import active, adapter_name, attach
 from pytest_awsbench.models.checkpoint import (
     Checkpoint,
     Loadable,
+    compile_blocks,
     load_checkpoint,
     load_tokenizer,
     set_threads,
@@ -49,6 +50,9 @@ def load(loadables: Sequence[Loadable]) -> Mapping[str, Model]:
         if loadable.files.adapter is not None:
             attach(checkpoint, loadable, tokenizer)
         models[loadable.spec.name] = TransformersModel(checkpoint, loadable, tokenizer)
+    for loadable in loadables:
+        if loadable.spec.torch_compile:
+            compile_blocks(shared[loadable.base_key].module)
     return models
 
 
@@ -138,6 +142,8 @@ class TransformersModel:
         """Give memory back."""
         if self.device.type == "cuda":
             torch.cuda.empty_cache()
+        elif self.device.type == "mps":
+            torch.mps.empty_cache()
 
     def _row(self, prompt: Prompt, decoding: Decoding) -> Row:
         """Return a prompt as tokens, with the room that the context leaves."""

@@ -112,6 +112,8 @@ def card(spec: ModelSpec, files: Files, cache: Path | None = None) -> ModelCard:
             "adapter_revision": spec.adapter_revision,
             "quantization": spec.quantization,
             "dtype": spec.dtype,
+            **({"device_map": spec.device_map} if spec.device_map else {}),
+            **({"torch_compile": True} if spec.torch_compile else {}),
         },
     )
 

@@ -28,6 +28,13 @@ class Player:
         self._rules = rules
         self._connect = connect
         self._generate = generate
+        self._table: Table | None = None
+
+    @property
+    def live(self) -> int:
+        """Episodes that are being played."""
+        table = self._table
+        return 0 if table is None else table.live
 
     def play(
         self,
@@ -59,6 +66,7 @@ class Player:
         submit: Submit | None = getattr(model, "submit", None)
         with ThreadPoolExecutor(self._rules.live, "awsbench-env") as pool:
             table = Table(self._rules, self._connect, pool, jobs, keep)
+            self._table = table
             try:
                 while table.open and not stopped():
                     table.begin()
@@ -70,6 +78,7 @@ class Player:
                     else:
                         table.hear()
             finally:
+                self._table = None
                 table.close()
 
     def _submit(self, model: Model, submit: Submit, table: Table) -> None:

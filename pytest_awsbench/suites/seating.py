@@ -82,6 +82,7 @@ class Table:
         self._done: dict[str, dict[int, Episode]] = {}
         self._lost: set[str] = set()
         self._row = 0
+        self._answering = 0
 
     @property
     def open(self) -> bool:
@@ -92,6 +93,11 @@ class Table:
     def _seated(self) -> int:
         """Episodes at the table: in the environment, in the model, or between them."""
         return len(self._pending) + len(self._asked) + len(self._ready)
+
+    @property
+    def live(self) -> int:
+        """Episodes at the table, and those that the model is answering."""
+        return len(self._pending) + len(self._ready) + self._answering
 
     def begin(self) -> None:
         """Reset the next episodes while there are seats."""
@@ -118,6 +124,7 @@ class Table:
     def ready(self) -> list[Live]:
         """Return all episodes that wait for the model."""
         batch, self._ready = self._ready, []
+        self._answering = len(batch)
         return batch
 
     def ask(self, live: Live, answer: Future[Completion], turned: Turned) -> None:
@@ -126,6 +133,7 @@ class Table:
 
     def send(self, batch: Iterable[Live]) -> None:
         """Send the commands of a batch."""
+        self._answering = 0
         for live in batch:
             self._pending[self._pool.submit(_step, live)] = live
 
