@@ -20,6 +20,8 @@ ARITHMETIC = ("torch", "transformers", "peft", "bitsandbytes")
 """Libraries whose versions may change the last bits of a sum."""
 PRECISION = {"dtype", "quantization"}
 """Details of a model that change how exactly its weights are held."""
+COMPUTED = ("device", "device_map", "attn_implementation", "torch_compile")
+"""Details of a model that change in which order its numbers are added up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +150,7 @@ def label_of(new: Asked, old: Asked | None, near_ties: int) -> tuple[Label | Non
         return "real", "the same weights, asked otherwise: template or decoding"
     if new.decoding.get("temperature", 0) > 0 or new.backend != "transformers":
         return None, "the same model, sampled, served or recorded: answers may vary"
-    reasons = [*_upgraded(new, old), *_rechunked(new, old)]
+    reasons = [*_upgraded(new, old), *_rechunked(new, old), *_recomputed(new, old)]
     if near_ties:
         reasons.insert(0, f"near-ties at {near_ties} tokens")
     if reasons:
@@ -163,8 +165,10 @@ def _precision(new: Asked, old: Asked) -> str:
         for key in sorted({*new.files, *old.files})
         if new.files.get(key) != old.files.get(key)
     ]
-    if not (new.files and old.files and differ and set(differ) <= PRECISION):
+    known = new.files and old.files and PRECISION.intersection(differ)
+    if not known or not PRECISION.union(COMPUTED).issuperset(differ):
         return ""
+    differ = [key for key in differ if key in PRECISION]
     held = ", ".join(f"{k} {old.files[k]} there, {new.files[k]} here" for k in differ)
     return f"the same files in another precision: {held}"
 
@@ -176,6 +180,17 @@ def _upgraded(new: Asked, old: Asked) -> list[str]:
         f"{name} {then[name]} then, {now[name]} now"
         for name in ARITHMETIC
         if name in then and name in now and then[name] != now[name]
+    ]
+
+
+def _recomputed(new: Asked, old: Asked) -> list[str]:
+    """Name what else decides how a model is computed; nothing where it is unknown."""
+    if not (new.files and old.files):
+        return []
+    return [
+        f"{key} {old.files.get(key, 'default')} then, {new.files.get(key, 'default')} now"
+        for key in COMPUTED
+        if new.files.get(key) != old.files.get(key)
     ]
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pytest_awsbench.baselines import Baseline
 from pytest_awsbench.chunks import Limits
@@ -26,6 +26,12 @@ from pytest_awsbench.throughput import Meter
 
 
 Score = Callable[[Suite, Sample, Answer], Result]
+
+COMPUTED: Final = (
+    *("device", "device_map", "attn_implementation", "torch_compile"),
+    "extra_body",
+)
+"""Details of a model that may change what it answers with the same weights."""
 
 
 @dataclass(kw_only=True)
@@ -120,6 +126,7 @@ def identity(
         "decoding": decoding.to_json(),
         **({"settings": dict(suite.settings)} if suite.settings else {}),
         **({"draws": draws} if draws > 1 else {}),
+        **{key: model.details[key] for key in COMPUTED if key in model.details},
     }
 
 

@@ -4,7 +4,6 @@ import os
 import re
 import socket
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
@@ -438,22 +437,24 @@ def free_port() -> int:
 
 
 @contextmanager
-def serving_later(port: int, seconds: float) -> Iterator[None]:
-    """Serve on a port after a while."""
+def serving_later(port: int) -> Iterator[None]:
+    """Serve on a port, but not before somebody found nothing there."""
     over = threading.Event()
+    door = socket.create_server(("127.0.0.1", port))
 
     def later() -> None:
-        time.sleep(seconds)
+        door.accept()[0].close()
+        door.close()
         with serve(right, port):
             over.wait()
 
-    thread = threading.Thread(target=later)
+    thread = threading.Thread(target=later, daemon=True)
     thread.start()
     try:
         yield
     finally:
         over.set()
-        thread.join()
+        thread.join(60)
 
 
 @pytest.mark.parametrize("model", ["small", "*"])
@@ -462,7 +463,7 @@ def test_server_that_listens_later(project: pytest.Pytester, model: str) -> None
     port = free_port()
     configure(project, table(port, model))
 
-    with serving_later(port, 1.0):
+    with serving_later(port):
         result = project.runpytest("--awsbench-model=served", *DATASET)
 
     assert result.ret == 0
