@@ -187,10 +187,11 @@ def _recomputed(new: Asked, old: Asked) -> list[str]:
     """Name what else decides how a model is computed; nothing where it is unknown."""
     if not (new.files and old.files):
         return []
+    found = ((k, old.files.get(k), new.files.get(k)) for k in COMPUTED)
     return [
-        f"{key} {old.files.get(key, 'default')} then, {new.files.get(key, 'default')} now"
-        for key in COMPUTED
-        if new.files.get(key) != old.files.get(key)
+        f"{key} {then or 'default'} then, {now or 'default'} now"
+        for key, then, now in found
+        if then != now
     ]
 
 

@@ -168,6 +168,33 @@ def test_lost_answer(project: pytest.Pytester, chat: Chat) -> None:
     assert len(chat.asked) - asked == PROBED + 8
 
 
+def test_another_request_is_not_resumed(project: pytest.Pytester, chat: Chat) -> None:
+    """Another extra_body is another question; its text is kept nowhere."""
+    path = project.path / "pyproject.toml"
+    configured = path.read_text()
+
+    def run(mode: str) -> int:
+        path.write_text(
+            configured
+            + f"""
+            [tool.awsbench.models.served]
+            backend = "openai"
+            base_url = "{chat.url}"
+            model = "small"
+            extra_body = {{ mode = "{mode}" }}
+            """
+        )
+        before = len(chat.asked)
+        project.runpytest("--awsbench-model=served", *DATASET, "--awsbench-resume")
+        return len(chat.asked) - before
+
+    asked = [run("quick-mode"), run("quick-mode"), run("slow-mode")]
+
+    assert asked == [PROBED + 40, PROBED, PROBED + 40]
+    kept = [p.read_bytes() for p in project.path.rglob(".awsbench/**/*") if p.is_file()]
+    assert not any(b"quick-mode" in text for text in kept)
+
+
 def test_draws(project: pytest.Pytester, chat: Chat) -> None:
     """Repeats ask a server again even without sampling: it may answer otherwise."""
     result = project.runpytest(inline(chat), *DATASET, "--awsbench-repeats=3")

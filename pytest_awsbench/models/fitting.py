@@ -123,7 +123,7 @@ def _refuse_prompt(refusal: OverflowingError, budget: int) -> None:
 
 
 def _no_room(refusal: OverflowingError) -> TooLongError:
-    """Return the error for a prompt beside which no answer fits, by all that is told."""
+    """Return the error for a prompt beside which no answer fits."""
     return TooLongError(
         f"prompt and answer do not fit into the served context: {_REMEDY}; {refusal}"
     )
