@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_server import Answer, Asked, Chat, plain, serve
+from chat_server import Answer, Asked, Chat, plain, refuses, serve
 from projects import target
 
 from pytest_awsbench.models.listing import PROBES
@@ -167,6 +167,27 @@ def test_still_cut_off(project: pytest.Pytester, configure: Any) -> None:
         " 70.0%*",
         " 12 of 40 truncated at 200 tokens (12 while reasoning): *; raise"
         " retry_truncated",
+    ])
+
+
+def test_a_second_budget_without_room(
+    project: pytest.Pytester, chat: Chat, configure: Any
+) -> None:
+    """Where the larger budget fits nowhere, the first answer stands, cut off."""
+    chat.behave = lambda asked: (
+        refuses(400, "the request exceeds the available context size")
+        if asked.body["max_tokens"] > 128
+        else thinks(asked)
+    )
+    configure("retry_truncated = 2048")
+
+    result = project.runpytest(SERVED, *DATASET)
+
+    assert result.parseoutcomes()["truncated"] == 12
+    result.stdout.fnmatch_lines([
+        " 12 of 40 truncated at 128 tokens, asked again with 2048: exact_match 70.0% →"
+        " 70.0%*",
+        " 12 of 40 truncated by the context window: *",
     ])
 
 
