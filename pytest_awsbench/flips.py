@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pytest_awsbench.gates import Verdict
+from pytest_awsbench.records import COMPUTED
 
 
 Kind = Literal["regressed", "fixed"]
@@ -20,8 +21,6 @@ ARITHMETIC = ("torch", "transformers", "peft", "bitsandbytes")
 """Libraries whose versions may change the last bits of a sum."""
 PRECISION = {"dtype", "quantization"}
 """Details of a model that change how exactly its weights are held."""
-COMPUTED = ("device", "device_map", "attn_implementation", "torch_compile")
-"""Details of a model that change in which order its numbers are added up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

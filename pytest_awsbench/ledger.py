@@ -13,6 +13,7 @@ from pytest_awsbench.chunks import Limits
 from pytest_awsbench.gates import Verdict
 from pytest_awsbench.journal import Journal, first_line
 from pytest_awsbench.records import (
+    COMPUTED,
     Answer,
     Arm,
     Decoding,
@@ -27,10 +28,7 @@ from pytest_awsbench.throughput import Meter
 
 Score = Callable[[Suite, Sample, Answer], Result]
 
-COMPUTED: Final = (
-    *("device", "device_map", "attn_implementation", "torch_compile"),
-    "extra_body",
-)
+DECISIVE: Final = (*COMPUTED, "extra_body")
 """Details of a model that may change what it answers with the same weights."""
 
 
@@ -126,7 +124,7 @@ def identity(
         "decoding": decoding.to_json(),
         **({"settings": dict(suite.settings)} if suite.settings else {}),
         **({"draws": draws} if draws > 1 else {}),
-        **{key: model.details[key] for key in COMPUTED if key in model.details},
+        **{key: model.details[key] for key in DECISIVE if key in model.details},
     }
 
 

@@ -72,10 +72,9 @@ def engine_of(spec: ServedSpec, peek: Peek) -> Engine:
     row = _row(peek(f"{url}/models"), spec.model)
     facts = dict(_listed(row))
     for place in _PLACES:
-        if name not in {"", place.engine} or place.owner not in {
-            "",
-            row.get("owned_by"),
-        }:
+        if name not in {"", place.engine}:
+            continue
+        if place.owner and place.owner != row.get("owned_by"):
             continue
         page = peek(f"{root}/{place.path.format(model=quote(spec.model))}")
         if isinstance(page, Mapping) and place.known_by in page:

@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter
-from typing import Any, Final
+from typing import Any
 
 import httpx
 
@@ -10,9 +10,6 @@ from pytest_awsbench.errors import TooLongError
 from pytest_awsbench.models.refusals import OverflowingError
 from pytest_awsbench.models.replies import Answered, read_reply
 from pytest_awsbench.models.requesting import Requests
-
-
-_REMEDY: Final = "shorten the prompt, lower max_tokens, or serve a larger context"
 
 
 class Fitting:
@@ -125,5 +122,6 @@ def _refuse_prompt(refusal: OverflowingError, budget: int) -> None:
 def _no_room(refusal: OverflowingError) -> TooLongError:
     """Return the error for a prompt beside which no answer fits."""
     return TooLongError(
-        f"prompt and answer do not fit into the served context: {_REMEDY}; {refusal}"
+        "prompt and answer do not fit into the served context: shorten the prompt,"
+        f" lower max_tokens, or serve a larger context; {refusal}"
     )
