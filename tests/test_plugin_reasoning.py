@@ -209,13 +209,13 @@ def test_the_second_budget_is_part_of_the_identity(
 ) -> None:
     """Kept answers are served for the same budgets only, and keep both answers."""
     configure("retry_truncated = 2048")
-    project.runpytest_subprocess(SERVED, *DATASET)
+    project.runpytest(SERVED, *DATASET)
     first = len(chat.asked)
 
-    kept = project.runpytest_subprocess(SERVED, *DATASET, "--awsbench-resume")
+    kept = project.runpytest(SERVED, *DATASET, "--awsbench-resume")
     resumed = len(chat.asked) - first
     configure("retry_truncated = 200")
-    project.runpytest_subprocess(SERVED, *DATASET, "--awsbench-resume")
+    project.runpytest(SERVED, *DATASET, "--awsbench-resume")
 
     assert resumed == PROBED
     kept.stdout.fnmatch_lines([" 12 of 40 truncated at 128 tokens, asked again *"])
@@ -225,7 +225,7 @@ def test_the_second_budget_is_part_of_the_identity(
 @pytest.mark.usefixtures("configure")
 def test_older_journal(project: pytest.Pytester, chat: Chat) -> None:
     """A journal of before there was reasoning in it is read, and its answers kept."""
-    project.runpytest_subprocess(SERVED, *DATASET)
+    project.runpytest(SERVED, *DATASET)
     path = journal(project)
     head, *rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert "retry_truncated" not in head["decoding"]
@@ -235,7 +235,7 @@ def test_older_journal(project: pytest.Pytester, chat: Chat) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in [head, *rows]))
     asked = len(chat.asked)
 
-    result = project.runpytest_subprocess(SERVED, *DATASET, "--awsbench-resume")
+    result = project.runpytest(SERVED, *DATASET, "--awsbench-resume")
 
     assert result.parseoutcomes()["exact"] == 28
     assert len(chat.asked) - asked == PROBED
@@ -246,10 +246,10 @@ def test_gate_says_what_the_budget_did(
 ) -> None:
     """A drop that a budget made is red, and the verdict says that it was the budget."""
     configure("max_tokens = 400")
-    project.runpytest_subprocess(SERVED, *DATASET, "--snapshot-update")
+    project.runpytest(SERVED, *DATASET, "--snapshot-update")
     configure("max_tokens = 128")
 
-    result = project.runpytest_subprocess(SERVED, *DATASET)
+    result = project.runpytest(SERVED, *DATASET)
 
     assert result.ret == 1
     result.stdout.fnmatch_lines([

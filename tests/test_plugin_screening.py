@@ -276,7 +276,7 @@ def test_one_failing_model(project: pytest.Pytester, chat: Chat) -> None:
         moody=lambda a: refuses(404, "swapped") if number_of(a) == 7 else right(a),
     )
 
-    result = project.runpytest_subprocess(screen(chat), *DATASET)
+    result = project.runpytest(screen(chat), *DATASET)
 
     assert result.ret == 75
     counts = result.parseoutcomes()

@@ -87,7 +87,7 @@ def test_configured(
         """
     )
 
-    result = project.runpytest_subprocess(
+    result = project.runpytest(
         "--awsbench-model=served", *DATASET, "--snapshot-update", "-vv"
     )
 
@@ -150,14 +150,14 @@ def test_lost_answer(project: pytest.Pytester, chat: Chat) -> None:
 
     def moody(asked: Asked) -> Answer:
         lost = asked.words.endswith("bucket b-7")
-        return refuses(500, "no luck") if lost else knows(asked)
+        return refuses(500, "no luck", Retry_After="0") if lost else knows(asked)
 
     chat.behave = moody
-    first = project.runpytest_subprocess(inline(chat), *DATASET, "-rE")
+    first = project.runpytest(inline(chat), *DATASET, "-rE")
     asked = len(chat.asked)
     chat.behave = knows
 
-    again = project.runpytest_subprocess(inline(chat), *DATASET, "--awsbench-resume")
+    again = project.runpytest(inline(chat), *DATASET, "--awsbench-resume")
 
     assert (first.ret, again.ret) == (75, 0)
     first.stdout.fnmatch_lines([
