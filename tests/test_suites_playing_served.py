@@ -23,7 +23,7 @@ from pytest_awsbench.suites.prompting import SftAdapter
 from pytest_awsbench.suites.seating import Rules
 
 
-LONG_S = 20.0
+LONG_S = 120.0
 """Longer than anything takes that goes well, seconds."""
 
 
