@@ -66,7 +66,7 @@ class Summary:
         subset = f", {data.subset}" if data.subset else ""
         head = (
             f"awsbench: model {model.name} = {model.description}"
-            f" (weights {model.digest[:8]})"
+            f"{f' (weights {model.digest[:8]})' if model.digest else ''}"
             f" | {account.suite.name} {data.name} ({data.samples} {items},"
             f" {data.tasks} {clusters}{subset}, {data.digest[:8]})"
             f" | {self._baseline(account)}"
@@ -90,7 +90,7 @@ class Summary:
         if not account.results and not account.lost:
             return
         model, suite = account.key
-        reporter.section(f"awsbench: {model} / {suite}", sep="=")
+        reporter.write_sep("=", f"awsbench: {model} / {suite}")
         if account.missing and account.key in self._bench.stopper.decided:
             self._stopped(reporter, account)
             return
@@ -156,11 +156,12 @@ class Summary:
         """Write what two models differ in, or the rank of several."""
         from pytest_awsbench.ranking import ranking_lines
         from pytest_awsbench.tables import comparison_lines
+        from pytest_awsbench.truncation import truncated_line
 
         writer = self._recorder.writer
         names = [account.model.name for account in asked]
         if len(asked) == PAIR and not any(account.missing for account in asked):
-            reporter.section(f"awsbench: {suite.name}: {' | '.join(names)}", sep="=")
+            reporter.write_sep("=", f"awsbench: {suite.name}: {' | '.join(names)}")
             lines = comparison_lines(
                 suite,
                 {name: writer.figures[name, suite.name] for name in names},
@@ -170,9 +171,9 @@ class Summary:
             )
         else:
             title = f"{len(asked)} models by {suite.primary}"
-            reporter.section(f"awsbench: {suite.name}: {title}", sep="=")
+            reporter.write_sep("=", f"awsbench: {suite.name}: {title}")
             lines = ranking_lines(asked)
-        for text in lines:
+        for text in (*lines, *truncated_line(asked)):
             reporter.write_line(text)
 
 

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from pytest_awsbench.errors import ModelError
+from pytest_awsbench.models.digests import combined
 from pytest_awsbench.models.endpoints import ServedSpec
 from pytest_awsbench.models.engines import Engine, engine_of
 from pytest_awsbench.models.probing import PROBES, probe
@@ -128,6 +129,9 @@ def card(name: str, spec: ServedSpec, found: Identity | None) -> ModelCard:
     """
     hosts = ", ".join(urlsplit(url).netloc for url in spec.base_urls)
     told: dict[str, Any] = {"model": spec.model, "base_url": list(spec.base_urls)}
+    if spec.extra_body:
+        # Digested: what a proxy wants to be sent may be a secret.
+        told["extra_body"] = combined(dict(spec.extra_body))
     if found is not None:
         told |= {
             "served_as": found.model,
