@@ -93,7 +93,9 @@ def _add_reading(commands: Any) -> None:  # noqa: ANN401 - argparse hides its ty
         }.items()
     }
     for name, command in found.items():
-        command.add_argument("run", metavar="RUN", help=RUN)
+        several = name == "compare"
+        help_ = f"{RUN}; RUN::MODEL: one model of it" if several else RUN
+        command.add_argument("run", metavar="RUN", help=help_)
         if name == "compare":
             command.add_argument("others", metavar="RUN", nargs="+", help="others")
         if name == "show":
@@ -125,12 +127,12 @@ def compare(parsed: argparse.Namespace) -> int:
     """Compare runs with the first one."""
     from pytest_awsbench.reports import comparison, terminal
     from pytest_awsbench.reports.files import write_page
-    from pytest_awsbench.reports.reading import find_run, read_run
+    from pytest_awsbench.reports.reading import chosen_run
 
     if parsed.html is not None and len(parsed.others) > 1:
         raise ReportError("--html shows two runs; give two, or leave it out")
     first, *others = (
-        read_run(find_run(name, parsed.out)) for name in (parsed.run, *parsed.others)
+        chosen_run(name, parsed.out) for name in (parsed.run, *parsed.others)
     )
     found = [comparison.compare(first, run, unpaired=parsed.unpaired) for run in others]
     flat = [one for several in found for one in several]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from pytest_awsbench.errors import ReportError
 from pytest_awsbench.reports import overview, units
+from pytest_awsbench.reports.headline import headline, incomplete
 from pytest_awsbench.reports.items import ORDER, Items, grouped, items_of
 from pytest_awsbench.reports.paged import paged
 from pytest_awsbench.reports.panels import histories, run_panel
@@ -55,15 +56,15 @@ def html_report(
     style, script = _asset("report.css"), _asset("report.js")
     text = environment.from_string(_asset("report.html.j2")).render(
         data=data,
-        incomplete=overview.incomplete(data),
-        headline=overview.headline(data),
+        incomplete=incomplete(data),
+        headline=headline(data),
         facts=list(overview.facts(data)),
         date=overview.date(data),
         duration=units.seconds(data.get("duration")),
         command=overview.command(data),
         panels=panels,
         pasts=pasts,
-        comparisons=() if overview.incomplete(data) else data["comparisons"],
+        comparisons=() if incomplete(data) else data["comparisons"],
         warned=_warned(data),
         reading=READING,
         items=items,

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from pytest_awsbench.flips import other_metric
 from pytest_awsbench.reports.headline import headline
 from pytest_awsbench.reports.reading import RunDocument
 from pytest_awsbench.reports.upgrading import verdict_of
@@ -24,7 +25,7 @@ LOST = 5
 NOTES = 5
 WIDTH = 120
 """Characters of an answer that are shown."""
-SIGNS = {"green": "✅", "red": "❌", "yellow": "⚠️"}
+SIGNS = {"good": "✅", "bad": "❌", "unsure": "⚠️", "plain": "➖"}
 
 
 def markdown_report(document: RunDocument) -> str:
@@ -32,7 +33,7 @@ def markdown_report(document: RunDocument) -> str:
     data = document.data
     first = headline(data)
     lines = [
-        f"### {SIGNS[first.state]} awsbench: {first.text}",
+        f"### {SIGNS[first.tone]} awsbench {first.word}: {visible(first.sentence)}",
         "",
         *([code(first.detail, 400), ""] if first.detail else []),
         *_models(data),
@@ -137,13 +138,13 @@ def _flips(data: Mapping[str, Any]) -> Iterator[str]:
     yield f"**Flips**: {worse} regressed, {len(flips) - worse} fixed"
     yield ""
     for run, flip in islice(flips, FLIPS):
-        yield _flip(run, flip)
+        yield _flip(run, flip, data["suites"][run["suite"]]["primary"])
     if len(flips) > FLIPS:
         yield f"- … {len(flips) - FLIPS} more"
     yield ""
 
 
-def _flip(run: Mapping[str, Any], flip: Mapping[str, Any]) -> str:
+def _flip(run: Mapping[str, Any], flip: Mapping[str, Any], primary: str) -> str:
     """Return one change with its answers."""
     new = next(
         (
@@ -154,9 +155,11 @@ def _flip(run: Mapping[str, Any], flip: Mapping[str, Any]) -> str:
         None,
     )
     answers = [code(text) for text in (flip["old_answer"], new) if text is not None]
+    metric = other_metric(flip.get("metric", ""), primary)
+    by = f" by {metric}" if metric else ""
     label = f", {flip['label']}" if flip["label"] else ""
     return (
-        f"- {flip['kind']} {code(run['node_prefix'] + '::' + flip['id'])}"
+        f"- {flip['kind']}{by} {code(run['node_prefix'] + '::' + flip['id'])}"
         f" ({flip['old_outcome'] or '?'} → {flip['new_outcome']}{label})"
         + (f": {' → '.join(answers)}" if answers else "")
     )
