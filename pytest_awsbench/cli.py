@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -34,6 +35,8 @@ exit status:
 RUN = "a folder, the name of one in the output folder, or latest"
 REGRESSED = 1
 UNUSABLE = 2
+CLOSED = 141
+"""As a shell shows a process whose output nobody reads: 128 + SIGPIPE."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,10 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(given)
     commands = {"compare": compare, "report": report, "show": show, "schema": schema}
     try:
-        return commands[parsed.command](parsed)
+        status = commands[parsed.command](parsed)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough, as `head` does; nothing is left to flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
     except AwsbenchError as error:
         sys.stderr.write(f"awsbench: {error}\n")
         return UNUSABLE
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:

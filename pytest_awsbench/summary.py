@@ -11,12 +11,9 @@ from pytest_awsbench.remarks import claim_lines, gate_warnings
 from pytest_awsbench.session import BenchSession
 from pytest_awsbench.showing import explain
 from pytest_awsbench.stats.status import Status
-from pytest_awsbench.suites.suite import Suite
 from pytest_awsbench.verdicts import line
 
 
-PAIR = 2
-"""Models that are shown side by side; more are ranked."""
 FLIPS = 3
 """Node ids of changed items that are shown without ``-v``."""
 
@@ -138,42 +135,24 @@ class Summary:
         Two get each difference with its interval; more, or some that lost answers, are
         ranked.
         """
-        from pytest_awsbench.ranking import rankable
-
-        for suite in self._bench.suites.values():
-            asked = [
-                account
-                for account in self._bench.accounts.values()
-                if account.suite is suite and rankable(account)
-            ]
-            answered = [account for account in asked if account.results]
-            if len(answered) > 1:
-                self._side_by_side(reporter, suite, asked)
-
-    def _side_by_side(
-        self, reporter: pytest.TerminalReporter, suite: Suite, asked: list[Account]
-    ) -> None:
-        """Write what two models differ in, or the rank of several."""
         from pytest_awsbench.ranking import ranking_lines
         from pytest_awsbench.tables import comparison_lines
 
         writer = self._recorder.writer
-        names = [account.model.name for account in asked]
-        if len(asked) == PAIR and not any(account.missing for account in asked):
+        for ranking in writer.rankings.values():
+            title = f"{len(ranking.models)} models by {ranking.primary}"
+            reporter.section(f"awsbench: {ranking.suite}: {title}", sep="=")
+            for text in ranking_lines(ranking):
+                reporter.write_line(text)
+        for pairs in writer.compared:
+            suite = self._bench.suites[pairs[0].suite]
+            if suite.name in writer.rankings:
+                continue
+            names = [pairs[0].first, *(pair.other for pair in pairs)]
             reporter.section(f"awsbench: {suite.name}: {' | '.join(names)}", sep="=")
-            lines = comparison_lines(
-                suite,
-                {name: writer.figures[name, suite.name] for name in names},
-                next(
-                    pairs for pairs in writer.compared if pairs[0].suite == suite.name
-                ),
-            )
-        else:
-            title = f"{len(asked)} models by {suite.primary}"
-            reporter.section(f"awsbench: {suite.name}: {title}", sep="=")
-            lines = ranking_lines(asked)
-        for text in lines:
-            reporter.write_line(text)
+            figures = {name: writer.figures[name, suite.name] for name in names}
+            for text in comparison_lines(suite, figures, pairs):
+                reporter.write_line(text)
 
 
 def _explained(account: Account) -> Iterator[str]:

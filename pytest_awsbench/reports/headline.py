@@ -52,7 +52,7 @@ def headline(data: Document) -> Headline:
         told = f"{_items(lost)} lost to infrastructure; without them nothing is judged"
         return Headline("unsure", "incomplete", told)
     if any(run["accepted"] for run in data["runs"]):
-        return Headline("good", "accepted", "Accepted as the baseline")
+        return Headline("good", "accepted", "What was measured is the baseline now")
     return _without_red([v for v in verdicts if v["status"] != "SKIPPED"], data)
 
 
@@ -101,13 +101,13 @@ def _unjudged(data: Document) -> Headline:
     gates = list(_gates_of(data))
     notes = [n for verdict in judged(data) for n in verdict["notes"]]
     if not gates and not notes:
-        told = "Measured; no gate judged anything"
+        told = "No gate judged anything"
         return Headline("plain", "not judged", told)
     passed = sum(gate["outcome"] == "passed" for gate in gates)
     if passed:
         return Headline("good", "passed", f"All {_gates(passed)} passed")
     reasons = [*notes, *(gate["reason"] for gate in gates if gate["reason"])]
-    told = "Measured, not judged: every gate was skipped"
+    told = "Every gate was skipped"
     return Headline("plain", "not judged", told, next(iter(reasons), ""))
 
 

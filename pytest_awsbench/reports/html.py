@@ -3,11 +3,13 @@
 import base64
 import hashlib
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from pytest_awsbench.errors import ReportError
+from pytest_awsbench.figures import Ranking
+from pytest_awsbench.ranking import ranking_notes, ranking_rows
 from pytest_awsbench.reports import overview, units
 from pytest_awsbench.reports.headline import headline, incomplete
 from pytest_awsbench.reports.items import ORDER, Items, grouped, items_of
@@ -64,6 +66,7 @@ def html_report(
         command=overview.command(data),
         panels=panels,
         pasts=pasts,
+        rankings=list(_rankings(data)),
         comparisons=() if incomplete(data) else data["comparisons"],
         warned=_warned(data),
         reading=READING,
@@ -75,6 +78,13 @@ def html_report(
         policy=_policy(style, script),
     )
     return str(text)
+
+
+def _rankings(data: Mapping[str, Any]) -> Iterator[tuple[Ranking, Any, list[str]]]:
+    """Yield each ranking with the cells of its table and how to read it."""
+    for stored in () if incomplete(data) else data.get("rankings", ()):
+        ranking = Ranking.from_json(stored)
+        yield ranking, ranking_rows(ranking), list(ranking_notes(ranking))
 
 
 def _missing(error: ImportError) -> ReportError:

@@ -10,7 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from pytest_awsbench.figures import Ranking
 from pytest_awsbench.flips import other_metric
+from pytest_awsbench.ranking import ranking_notes, ranking_rows
 from pytest_awsbench.reports.headline import headline
 from pytest_awsbench.reports.reading import RunDocument
 from pytest_awsbench.reports.upgrading import verdict_of
@@ -20,6 +22,7 @@ from pytest_awsbench.tables import HEADS, verdict_cells
 
 LINES = 60
 GATES = 16
+MODELS = 10
 FLIPS = 8
 LOST = 5
 NOTES = 5
@@ -39,13 +42,13 @@ def markdown_report(document: RunDocument) -> str:
         *_models(data),
         "",
         *_gates(data),
+        *_rankings(data),
         *_flips(data),
         *_lost(data),
         *_notes(data),
-        *_command(data),
-        f"run {code(data['id'])} · {code(data['date'])}",
     ]
-    return "\n".join(lines[:LINES]) + "\n"
+    last = [*_command(data), f"run {code(data['id'])} · {code(data['date'])}"]
+    return "\n".join([*lines[: LINES - len(last)], *last]) + "\n"
 
 
 def code(text: str, limit: int = WIDTH, *, in_table: bool = False) -> str:
@@ -126,6 +129,24 @@ def _rows(data: Mapping[str, Any]) -> Iterator[tuple[bool, list[str]]]:
             name = code(f"{prefix}::{label}", in_table=True)
             red = stored["red"] and not run["accepted"]
             yield red, [name, *(cell.replace("|", "\\|") for cell in cells)]
+
+
+def _rankings(data: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the table of several models, the best first."""
+    for stored in data.get("rankings", ()):
+        ranking = Ranking.from_json(stored)
+        heads, *rows = ranking_rows(ranking)
+        yield f"**{len(rows)} models by {ranking.primary}**"
+        yield ""
+        yield f"| {' | '.join(heads)} |"
+        yield f"|{'---|' * len(heads)}"
+        for name, *cells in rows[:MODELS]:
+            yield f"| {' | '.join([code(name, in_table=True), *cells])} |"
+        if len(rows) > MODELS:
+            yield f"| … {len(rows) - MODELS} more |{' |' * (len(heads) - 1)}"
+        yield ""
+        yield from (f"- {code(note, 500)}" for note in ranking_notes(ranking))
+        yield ""
 
 
 def _flips(data: Mapping[str, Any]) -> Iterator[str]:

@@ -7,7 +7,9 @@ from typing import Any
 from pytest_awsbench.cells import aligned
 from pytest_awsbench.episodes import Episode, Play
 from pytest_awsbench.errors import ReportError
+from pytest_awsbench.figures import Ranking
 from pytest_awsbench.flips import other_metric
+from pytest_awsbench.ranking import ranking_lines
 from pytest_awsbench.records import Answer, Message, Sample, answer_from_json
 from pytest_awsbench.reports.comparison import Compared
 from pytest_awsbench.reports.headline import headline
@@ -54,6 +56,8 @@ def run_lines(document: RunDocument) -> Iterator[str]:
             told = ", ".join(filter(None, [metric, flip["label"]]))
             label = f" ({told})" if told else ""
             yield f"  {flip['kind']:9} {run['node_prefix']}::{flip['id']}{label}"
+    for stored in data.get("rankings", ()):
+        yield from (visible(x) for x in ranking_lines(Ranking.from_json(stored)))
     for lost in data["infra"]:
         yield visible(f"lost: {lost['node_id']}: {lost['reason']}")
     for text in (*data["claims"], *data["warnings"], *data["notes"]):
