@@ -75,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_reading(commands)
-    commands.add_parser("schema", help="print the JSON Schema of run.json")
+    text = "print the JSON Schema of run.json"
+    published = commands.add_parser("schema", help=text, description=text)
+    published.add_argument("--json", action="store_true", help="it is JSON anyway")
     commands.add_parser(
         "power", help="say what the configured gates can see, without running a model"
     )

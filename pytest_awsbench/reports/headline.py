@@ -100,6 +100,9 @@ def _unjudged(data: Document) -> Headline:
     """Return why there is no verdict."""
     gates = list(_gates_of(data))
     notes = [n for verdict in judged(data) for n in verdict["notes"]]
+    if not all(run["complete"] for run in data["runs"]):
+        told = f"{_answered(data)} answered: a part is not judged"
+        return Headline("plain", "not judged", told)
     if not gates and not notes:
         told = "No gate judged anything"
         return Headline("plain", "not judged", told)
@@ -118,11 +121,14 @@ def _items(count: int) -> str:
 
 def _so_far(data: Document) -> str:
     """Return how far a run came that did not end."""
+    return f"The run did not end: {_answered(data)} answered; nothing is judged"
+
+
+def _answered(data: Document) -> str:
+    """Return how many of how many items were answered."""
     done = sum(len(run["results"]) for run in data["runs"])
     total = sum(len(data["suites"][run["suite"]]["samples"]) for run in data["runs"])
-    return (
-        f"The run did not end: {done:,} of {_items(total)} answered; nothing is judged"
-    )
+    return f"{done:,} of {_items(total)}"
 
 
 def _reds(red: Mapping[str, str], verdicts: Sequence[Document], total: int) -> str:
