@@ -93,9 +93,9 @@ def test_red_gate_shows_its_items(reporting: pytest.Pytester) -> None:
 
     [run] = document(reporting)["runs"]
     told = [(flip["kind"], flip["metric"]) for flip in run["flips"]]
-    assert told == [("regressed", "format_ok")] * 20 + [("fixed", "exact_match")]
+    assert told == [("regressed", "format_ok")] * 20 + [("fixed", "exact_match")] * 2
     result.stdout.fnmatch_lines([
-        "flips: 20 regressed, 1 fixed",
+        "flips: 20 regressed, 2 fixed",
         "  regressed awsbench::tuned::dataset::row-00001 (format_ok)",
     ])
     same = "`awsbench::tuned::dataset::row-00002` (exact → exact, real)"
@@ -103,6 +103,11 @@ def test_red_gate_shows_its_items(reporting: pytest.Pytester) -> None:
     assert f"- regressed by format_ok {same}" in markdown
     page = (newest(reporting) / "report.html").read_text()
     assert "exact → exact, by format_ok, real" in page
+    both = page[page.index('id="awsbench::tuned::dataset::row-00001"') :]
+    both = both[: both.index("</details>")]
+    assert both.count("Answer of baseline") == 1
+    assert "regressed by format_ok; real" in both
+    assert "fixed; real" in both
 
 
 def test_old_answers_come_from_the_kept_run(project: pytest.Pytester) -> None:

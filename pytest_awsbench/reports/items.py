@@ -121,6 +121,14 @@ class Item:
         return f"pytest {quoted}"
 
     @property
+    def sides(self) -> list[Changed]:
+        """One change for each other side: several gates may have seen the item."""
+        found: dict[str, Changed] = {}
+        for change in self.changes:
+            found.setdefault(change.against, change)
+        return list(found.values())
+
+    @property
     def label(self) -> str:
         """``numeric`` or ``real``, of an item that changed."""
         return next((change.label for change in self.changes if change.label), "")
