@@ -3,6 +3,7 @@
 import argparse
 import importlib.util
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Iterable, Sequence
@@ -34,6 +35,8 @@ exit status:
 RUN = "a folder, the name of one in the output folder, or latest"
 REGRESSED = 1
 UNUSABLE = 2
+CLOSED = 141
+"""As a shell shows a process whose output nobody reads: 128 + SIGPIPE."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -47,10 +50,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parsed = _parser().parse_args(given)
     commands = {"compare": compare, "report": report, "show": show, "schema": schema}
     try:
-        return commands[parsed.command](parsed)
+        status = commands[parsed.command](parsed)
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # The reader has seen enough, as `head` does; nothing is left to flush at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return CLOSED
     except AwsbenchError as error:
         sys.stderr.write(f"awsbench: {error}\n")
         return UNUSABLE
+    return status
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -66,7 +75,9 @@ def _parser() -> argparse.ArgumentParser:
     )
     commands = parser.add_subparsers(dest="command", required=True, metavar="COMMAND")
     _add_reading(commands)
-    commands.add_parser("schema", help="print the JSON Schema of run.json")
+    text = "print the JSON Schema of run.json"
+    published = commands.add_parser("schema", help=text, description=text)
+    published.add_argument("--json", action="store_true", help="it is JSON anyway")
     commands.add_parser(
         "power", help="say what the configured gates can see, without running a model"
     )
@@ -93,7 +104,9 @@ def _add_reading(commands: Any) -> None:  # noqa: ANN401 - argparse hides its ty
         }.items()
     }
     for name, command in found.items():
-        command.add_argument("run", metavar="RUN", help=RUN)
+        several = name == "compare"
+        help_ = f"{RUN}; RUN::MODEL: one model of it" if several else RUN
+        command.add_argument("run", metavar="RUN", help=help_)
         if name == "compare":
             command.add_argument("others", metavar="RUN", nargs="+", help="others")
         if name == "show":
@@ -125,12 +138,12 @@ def compare(parsed: argparse.Namespace) -> int:
     """Compare runs with the first one."""
     from pytest_awsbench.reports import comparison, terminal
     from pytest_awsbench.reports.files import write_page
-    from pytest_awsbench.reports.reading import find_run, read_run
+    from pytest_awsbench.reports.reading import chosen_run
 
     if parsed.html is not None and len(parsed.others) > 1:
         raise ReportError("--html shows two runs; give two, or leave it out")
     first, *others = (
-        read_run(find_run(name, parsed.out)) for name in (parsed.run, *parsed.others)
+        chosen_run(name, parsed.out) for name in (parsed.run, *parsed.others)
     )
     found = [comparison.compare(first, run, unpaired=parsed.unpaired) for run in others]
     flat = [one for several in found for one in several]

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any, Self
 
 from pytest_awsbench.gates import Direction, Unit, Verdict
 
@@ -52,6 +53,62 @@ class Figures:
     groups: Mapping[str, tuple[GroupMeans, ...]]
     """``tier`` and ``source``; without any where the data name none."""
     curve: tuple[StepShare, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranked:
+    """One model's place among several."""
+
+    model: str
+    n: int
+    """Answers."""
+    errors: int
+    """Answers that are missing: means are of those that are there."""
+    means: Mapping[str, Mean]
+    latency: float | None
+    """Median seconds; None where it is not known."""
+    length: float | None
+    """Mean characters of an answer."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A model beside the best one."""
+
+    model: str
+    change: float | None
+    """Of the primary metric, in its own sense; None without a common item."""
+    p: float
+    """Two-sided, adjusted by Holm over all pairs of models."""
+    apart: bool
+    """Whether the two can be told apart."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """The models of a run by a suite's primary metric, the best first."""
+
+    suite: str
+    primary: str
+    models: tuple[Ranked, ...]
+    best: str | None = None
+    """What the others are compared with; None where nothing can be compared."""
+    pairs: int = 0
+    """Pairs of models, of which the best was chosen."""
+    others: tuple[Told, ...] = ()
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Return a ranking that was kept."""
+        models = tuple(
+            Ranked(**{
+                **model,
+                "means": {m: Mean(**mean) for m, mean in model["means"].items()},
+            })
+            for model in stored["models"]
+        )
+        others = tuple(Told(**other) for other in stored["others"])
+        return cls(**{**stored, "models": models, "others": others})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -66,6 +66,8 @@ class Flip:
 
     id: str
     kind: Kind
+    metric: str
+    """The one that changed: an outcome may stay what it was."""
     against: str
     """The other model; empty: the model's own baseline."""
     old_outcome: str
@@ -82,7 +84,10 @@ class Flip:
 def flips_of(
     verdicts: Sequence[Verdict], new: NewSide, olds: Mapping[str, OldSide]
 ) -> Iterator[Flip]:
-    """Yield the items that changed, of each other side by its first verdict.
+    """Yield the items that changed, of each other side the worse ones first.
+
+    The first verdict on each other side says what changed, and every red one adds what
+    it saw besides: what made a run red is never left out.
 
     Args:
         verdicts: of one model on one suite.
@@ -90,16 +95,40 @@ def flips_of(
         olds: what it was compared with, by the label that verdicts have for it.
 
     """
-    seen: set[str] = set()
+    sides: dict[str, list[Verdict]] = {}
     for verdict in verdicts:
-        if verdict.old is None or verdict.against in seen:
+        if verdict.old is not None:
+            sides.setdefault(verdict.against, []).append(verdict)
+    for label, (first, *rest) in sides.items():
+        old = olds.get(label)
+        if old is None:
             continue
-        seen.add(verdict.against)
-        old = olds.get(verdict.against)
-        if old is not None:
-            against = verdict.against.partition(", ")[0]
-            for kind, sample_id in _changed(verdict):
-                yield _flip(kind, sample_id, (new, old), against)
+        seen: dict[tuple[Kind, str], str] = {}
+        for verdict in (first, *(one for one in rest if one.red)):
+            for change in _changed(verdict):
+                seen.setdefault(change, verdict.metric)
+        against = label.partition(", ")[0]
+        for kind, sample_id in sorted(seen, key=lambda change: change[0] == "fixed"):
+            what = _Change(kind, seen[kind, sample_id], against)
+            yield _flip(what, sample_id, (new, old))
+
+
+def other_metric(metric: str, primary: str) -> str:
+    """Return what a change must be named by: an outcome tells of the primary metric.
+
+    >>> other_metric("op_match", "op_match"), other_metric("format_ok", "op_match")
+    ('', 'format_ok')
+    """
+    return "" if metric == primary else metric
+
+
+@dataclass(frozen=True, slots=True)
+class _Change:
+    """What a verdict saw of an item."""
+
+    kind: Kind
+    metric: str
+    against: str
 
 
 def _changed(verdict: Verdict) -> Iterator[tuple[Kind, str]]:
@@ -108,9 +137,7 @@ def _changed(verdict: Verdict) -> Iterator[tuple[Kind, str]]:
     yield from (("fixed", i) for i in verdict.fixed)
 
 
-def _flip(
-    kind: Kind, sample_id: str, sides: tuple[NewSide, OldSide], against: str
-) -> Flip:
+def _flip(change: _Change, sample_id: str, sides: tuple[NewSide, OldSide]) -> Flip:
     """Return one change, with the old answer where it is the one that was judged."""
     new, old = sides
     was = old.outcomes.get(sample_id, "")
@@ -120,8 +147,9 @@ def _flip(
     label, why = label_of(new.asked, old.asked, new.near_ties.get(sample_id, 0))
     return Flip(
         id=sample_id,
-        kind=kind,
-        against=against,
+        kind=change.kind,
+        metric=change.metric,
+        against=change.against,
         old_outcome=was,
         new_outcome=new.outcomes[sample_id],
         old_answer=text if known else None,

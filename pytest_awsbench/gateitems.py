@@ -1,7 +1,7 @@
 """Gates as pytest items: always last, always in the main process."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
@@ -17,6 +17,9 @@ from pytest_awsbench.snapshots import accept
 from pytest_awsbench.stats.status import Status
 from pytest_awsbench.stores import find_baseline
 from pytest_awsbench.verdicts import line
+
+
+FIRST = "no baseline before this run"
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,9 @@ def _judge(item: GateItem, gate: Gate) -> None:
     verdict = judge(gate, new, old, lost=sorted(account.lost))
     if _needs_confirming(bench, gate, verdict):
         verdict = confirmed(bench, account, gate, verdict, (new, old))
+    if bench.options.update and gate.against is None and account.baseline is None:
+        # What a verdict without a baseline advises is being done.
+        verdict = replace(verdict, notes=(FIRST,))
     _record(item, verdict)
     if not account.lost:
         accept(item, account, _fresh(bench, account))

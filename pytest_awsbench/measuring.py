@@ -96,6 +96,14 @@ def _means(
     }
 
 
+def mean_of(gate: Gate, arm: Arm) -> Mean | None:
+    """Return a metric's mean over the items that have it; None where none does."""
+    items = [item for item in arm.items.values() if gate.metric in item.sums]
+    return (
+        _mean(gate, [(item, None) for item in items], compared=False) if items else None
+    )
+
+
 def _mean(gate: Gate, pairs: Sequence[Pair], *, compared: bool) -> Mean:
     """Return one metric's mean over items that all have it."""
     metric, items = gate.metric, [item for item, _ in pairs]

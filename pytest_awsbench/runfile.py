@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from pytest_awsbench.episodes import Play
-from pytest_awsbench.figures import Figures, SideBySide
+from pytest_awsbench.figures import Figures, Ranking, SideBySide
 from pytest_awsbench.flips import Flip
 from pytest_awsbench.gates import Verdict
 from pytest_awsbench.ledger import Account, counts
@@ -56,6 +56,7 @@ class Tail:
     """Items that infrastructure lost: node id and reason."""
     claims: Sequence[str] = ()
     comparisons: Sequence[SideBySide] = ()
+    rankings: Sequence[Ranking] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +113,7 @@ def run_document(story: Story, accounts: Sequence[Account]) -> dict[str, Any]:
         "infra": [dict(lost) for lost in tail.infra],
         "claims": list(tail.claims),
         "comparisons": [_side_by_side(pair) for pair in tail.comparisons],
+        "rankings": [asdict(ranking) for ranking in tail.rankings],
         "suites": {name: _suite(suite) for name, suite in suites.items()},
         "runs": [
             _run(account, story.findings.get(account.key, Findings()), story.out)

@@ -11,12 +11,9 @@ from pytest_awsbench.remarks import claim_lines, gate_warnings
 from pytest_awsbench.session import BenchSession
 from pytest_awsbench.showing import explain
 from pytest_awsbench.stats.status import Status
-from pytest_awsbench.suites.suite import Suite
 from pytest_awsbench.verdicts import line
 
 
-PAIR = 2
-"""Models that are shown side by side; more are ranked."""
 FLIPS = 3
 """Node ids of changed items that are shown without ``-v``."""
 
@@ -138,43 +135,32 @@ class Summary:
         Two get each difference with its interval; more, or some that lost answers, are
         ranked.
         """
-        from pytest_awsbench.ranking import rankable
-
-        for suite in self._bench.suites.values():
-            asked = [
-                account
-                for account in self._bench.accounts.values()
-                if account.suite is suite and rankable(account)
-            ]
-            answered = [account for account in asked if account.results]
-            if len(answered) > 1:
-                self._side_by_side(reporter, suite, asked)
-
-    def _side_by_side(
-        self, reporter: pytest.TerminalReporter, suite: Suite, asked: list[Account]
-    ) -> None:
-        """Write what two models differ in, or the rank of several."""
         from pytest_awsbench.ranking import ranking_lines
         from pytest_awsbench.tables import comparison_lines
-        from pytest_awsbench.truncation import truncated_line
 
         writer = self._recorder.writer
-        names = [account.model.name for account in asked]
-        if len(asked) == PAIR and not any(account.missing for account in asked):
+        for ranking in writer.rankings.values():
+            title = f"{len(ranking.models)} models by {ranking.primary}"
+            reporter.write_sep("=", f"awsbench: {ranking.suite}: {title}")
+            for text in (*ranking_lines(ranking), *self._truncated(ranking.suite)):
+                reporter.write_line(text)
+        for pairs in writer.compared:
+            suite = self._bench.suites[pairs[0].suite]
+            if suite.name in writer.rankings:
+                continue
+            names = [pairs[0].first, *(pair.other for pair in pairs)]
             reporter.write_sep("=", f"awsbench: {suite.name}: {' | '.join(names)}")
-            lines = comparison_lines(
-                suite,
-                {name: writer.figures[name, suite.name] for name in names},
-                next(
-                    pairs for pairs in writer.compared if pairs[0].suite == suite.name
-                ),
-            )
-        else:
-            title = f"{len(asked)} models by {suite.primary}"
-            reporter.write_sep("=", f"awsbench: {suite.name}: {title}")
-            lines = ranking_lines(asked)
-        for text in (*lines, *truncated_line(asked)):
-            reporter.write_line(text)
+            figures = {name: writer.figures[name, suite.name] for name in names}
+            lines = comparison_lines(suite, figures, pairs)
+            for text in (*lines, *self._truncated(suite.name)):
+                reporter.write_line(text)
+
+    def _truncated(self, suite: str) -> Iterator[str]:
+        """Yield which models of a suite were cut off, if any."""
+        from pytest_awsbench.truncation import truncated_line
+
+        accounts = self._bench.accounts.values()
+        yield from truncated_line([a for a in accounts if a.suite.name == suite])
 
 
 def _explained(account: Account) -> Iterator[str]:

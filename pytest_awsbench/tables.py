@@ -7,7 +7,7 @@ from pytest_awsbench.cells import aligned, change, number, percent, points
 from pytest_awsbench.curvelines import curve_lines, recovery_line
 from pytest_awsbench.episodes import Episode, Play
 from pytest_awsbench.figures import Figures, SideBySide
-from pytest_awsbench.flips import Flip
+from pytest_awsbench.flips import Flip, other_metric
 from pytest_awsbench.gates import Group, Verdict
 from pytest_awsbench.ledger import Account
 from pytest_awsbench.measuring import KINDS, easy_first
@@ -263,7 +263,8 @@ def _flips(account: Account, flips: Sequence[Flip], named: int | None) -> Iterat
     prefix = f"awsbench::{account.model.name}::{account.suite.name}"
     yield f"flips: {worse} regressed, {len(shown) - worse} fixed"
     for flip in shown[:named]:
-        yield f"  {flip.kind:9} {prefix}::{flip.id}"
+        metric = other_metric(flip.metric, account.suite.primary)
+        yield f"  {flip.kind:9} {prefix}::{flip.id}{f' ({metric})' if metric else ''}"
     if named is not None and len(shown) > named:
         yield f"  … {len(shown) - named} more with -v"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from pytest_awsbench.earlier import new_side, side_of_account, side_of_baseline
-from pytest_awsbench.figures import Figures, SideBySide
+from pytest_awsbench.figures import Figures, Ranking, SideBySide
 from pytest_awsbench.flips import Flip, OldSide, flips_of
 from pytest_awsbench.hardware import hardware
 from pytest_awsbench.ledger import Account, this_run
@@ -46,6 +46,8 @@ class RunWriter:
         self.folder: Path | None = None
         self.findings: dict[tuple[str, str], Findings] = {}
         self.compared: list[list[SideBySide]] = []
+        self.rankings: dict[str, Ranking] = {}
+        """By suite, where more than two models were asked, or answers are lost."""
 
     @property
     def figures(self) -> dict[tuple[str, str], Figures]:
@@ -108,6 +110,7 @@ class RunWriter:
             infra=[{"node_id": i, "reason": why} for i, why in infra.items()],
             claims=list(claim_lines(bench)),
             comparisons=[pair for compared in self.compared for pair in compared],
+            rankings=list(self.rankings.values()),
         )
         self._write(replace(self._story(), tail=tail))
         write_episodes(folder, episode_rows(bench.accounts.values()))
@@ -123,6 +126,7 @@ class RunWriter:
 
         """
         from pytest_awsbench.measuring import figures_of, side_by_side
+        from pytest_awsbench.ranking import ranking_of
 
         accounts = self._bench.accounts
         for key, account in accounts.items():
@@ -135,11 +139,11 @@ class RunWriter:
                 journal_offset=self._offsets.get(key, 0),
             )
         for suite in self._bench.suites.values():
-            whole_ones = [
-                account
-                for account in accounts.values()
-                if account.suite is suite and self.findings[account.key].figures
-            ]
+            asked = [one for one in accounts.values() if one.suite is suite]
+            whole_ones = [one for one in asked if self.findings[one.key].figures]
+            ranking = ranking_of(asked)
+            if ranking is not None:
+                self.rankings[suite.name] = ranking
             if len(whole_ones) > 1:
                 self.compared.append(list(side_by_side(whole_ones)))
 

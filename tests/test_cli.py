@@ -1,6 +1,8 @@
 """The command awsbench: kept runs compared, shown and reported, with exit statuses."""
 
 import json
+import os
+import subprocess
 from collections.abc import Sequence
 from importlib.metadata import version
 from pathlib import Path
@@ -114,6 +116,40 @@ def test_compare_refuses_an_incomplete_run(
     refused = said(capsys, ["compare", runs[0], "latest"], 2)
 
     assert "incomplete: 1 of 40 answered; nothing is judged" in refused.err
+
+
+def test_compare_one_model_of_each(
+    project: pytest.Pytester,
+    runs: tuple[str, str],
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    """A run of several models: one is chosen by name; a wrong name says which are."""
+    models = [f"--awsbench-model={n}=replay:{n}.jsonl" for n in ("good", "bad")]
+    project.runpytest(*models, *DATASET)
+
+    [one] = said(capsys, ["compare", "latest::good", "latest::bad", "--json"], 1)[
+        "comparisons"
+    ]
+
+    assert one["verdicts"][0]["change"] == pytest.approx(-0.25)
+    assert "-25.0pp" in said(capsys, ["compare", runs[0], "latest::bad"], 1).out
+    assert "RUN::MODEL" in said(capsys, ["compare", runs[0], "latest"], 2).err
+    missing = said(capsys, ["compare", runs[0], "latest::best"], 2).err
+    assert "latest has no model 'best'; it has good, bad" in missing
+
+
+def test_reader_may_leave(project: pytest.Pytester, runs: tuple[str, str]) -> None:
+    """Output that nobody reads any more, as of ``| head``, is no traceback."""
+    command = ["awsbench", "show", runs[0], "--json"]
+    reader, writer = os.pipe()
+    os.close(reader)
+
+    done = subprocess.run(
+        command, cwd=project.path, stdout=writer, stderr=subprocess.PIPE, check=False
+    )
+
+    os.close(writer)
+    assert (done.returncode, done.stderr) == (141, b"")
 
 
 def test_show(runs: tuple[str, str], capsys: pytest.CaptureFixture[str]) -> None:

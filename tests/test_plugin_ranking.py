@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from kept_runs import document, newest
 from projects import row, write_answers, write_jsonl, wrong
 
 
@@ -30,6 +31,24 @@ def test_recorded_models_are_ranked(project: pytest.Pytester) -> None:
         "told apart from good by exact_match (*3 pairs): bad (-25.0pp, p=.003);"
         " not told apart: slightly (-2.5pp, p=1.000)"
     ])
+
+
+def test_ranking_is_in_every_report(reporting: pytest.Pytester) -> None:
+    """run.json keeps the ranking; reports and ``awsbench show`` read it from there."""
+    result = reporting.runpytest(*replayed("bad", "good", "slightly"), *DATASET)
+
+    [ranking] = document(reporting)["rankings"]
+    assert [m["model"] for m in ranking["models"]] == ["good", "slightly", "bad"]
+    told = next(x for x in result.outlines if x.startswith("told apart from good"))
+    cells = re.split(r"\s{2,}", line_of(result, "slightly"))
+    markdown = (newest(reporting) / "report.md").read_text().splitlines()
+    assert f"- `{told}`" in markdown
+    assert f"| `slightly` | {' | '.join(cells[1:])} |" in markdown
+    page = (newest(reporting) / "report.html").read_text()
+    assert told in page
+    assert "".join(f'<td class="n">{cell}</td>' for cell in cells[1:]) in page
+    shown = reporting.run("awsbench", "show", "latest").outlines
+    assert {told, line_of(result, "slightly")} <= set(shown)
 
 
 def test_intervals_know_of_clusters(project: pytest.Pytester) -> None:

@@ -379,7 +379,7 @@ BAD = {
     ),
     "a name that is not served": (
         lambda chat: setattr(chat, "behave", lambda _: refuses(404, "no such model")),
-        "{url}#smal", "404: no such model; it serves small, large: set model to one",
+        "{url}#medium", "404: no such model; it serves small, large: set model to one",
     ),
     "no /v1": (lists("small"), "{root}#small", "the API is at {api}: give that as"),
     "no /v1, of a pattern": (lists("small"), "{root}#*", "the API is at {api}: give"),

@@ -41,7 +41,9 @@ def test_report_is_named_last(reporting: pytest.Pytester) -> None:
     folder = newest(reporting)
     assert f"report: .awsbench/{folder.name}/report.html" in result.outlines
     text = (folder / "report.md").read_text()
-    assert text.startswith("### ❌ awsbench: a gate is red\n")
+    assert text.startswith(
+        "### ❌ awsbench failed: 1 of 1 gate failed for tuned: exact_match\xa0-25.0pp\n"
+    )
     assert "| ❌ `tuned::dataset::exact_match` | 70.0% | 95.0% | -25.0pp |" in text
     assert (
         "- regressed `awsbench::tuned::dataset::row-00002` (exact → operation" in text
@@ -105,7 +107,7 @@ def test_github(
         "exact_match REGRESSED: -25.0pp"
     )
     assert summary.read_text().count("### ") == 1
-    assert "a gate is red" in summary.read_text()
+    assert "1 of 1 gate failed for tuned" in summary.read_text()
 
 
 def test_workflow_commands_are_escaped() -> None:

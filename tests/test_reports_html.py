@@ -11,6 +11,7 @@ import pytest
 from reported import HOSTILE, ITEMS, SURROGATE, make_run, with_surrogates
 
 from pytest_awsbench.errors import ReportError
+from pytest_awsbench.reports.headline import Headline, headline
 from pytest_awsbench.reports.items import BUDGET, LIMITS, items_of
 from pytest_awsbench.reports.reading import RunDocument, read_run
 
@@ -239,7 +240,8 @@ def test_incomplete_run_is_not_judged(run: RunDocument) -> None:
     """A run that was killed shows its answers, and neither verdict nor mean."""
     page = page_of(changed(run, status="incomplete", exit_status=None))
 
-    assert "The run did not end: 120 of 120 items answered." in page.words
+    told = "The run did not end: 120 of 120 items answered; nothing is judged"
+    assert told in page.words
     assert "REGRESSED" not in page.words
     assert [a for a in page.all("span") if "data-value" in a] == []
     assert [a for a in page.all("details") if "data-kind" in a]
@@ -259,6 +261,23 @@ def test_infrastructure_stands_apart(run: RunDocument) -> None:
     assert item["data-kind"] == "lost"
     assert "Lost to infrastructure" in page.words
     assert "connection <reset>" in page.words
+
+
+def test_lost_answers_are_no_failed_gate(run: RunDocument) -> None:
+    """A gate that is red for want of answers is no verdict; another red one is."""
+    data = json.loads(json.dumps(run.data))
+    for one in data["runs"]:
+        one["lost"] = [one["results"].pop()["sample_id"]]
+
+    assert headline(data) == Headline(
+        "unsure",
+        "incomplete",
+        "2 items lost to infrastructure; without them nothing is judged",
+    )
+
+    data["runs"][0]["lost"] = []
+
+    assert headline(data).word == "failed"
 
 
 def test_history_marks_other_baselines(run: RunDocument) -> None:

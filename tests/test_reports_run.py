@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 from kept_runs import document, newest, strict_validator
-from projects import write_answers, wrong
+from projects import target, write_answers, wrong
 
 from pytest_awsbench.errors import ReportError
 from pytest_awsbench.flips import Asked, label_of
 from pytest_awsbench.gates import Verdict
+from pytest_awsbench.reports.headline import headline
 from pytest_awsbench.reports.reading import find_run, read_run
 from pytest_awsbench.runfile import verdict_document
 from pytest_awsbench.stats.status import Status
@@ -74,6 +75,39 @@ def test_red_run(project: pytest.Pytester, workers: list[str]) -> None:
     assert run["throughput"]["items"] == run["throughput"]["timeline"][-1][1] == 40
     assert len(run["baseline"]["outcomes"]) == 40
     assert len(run["flips"]) == 10
+
+
+def test_red_gate_shows_its_items(reporting: pytest.Pytester) -> None:
+    """What made a run red is among the flips, whichever gate it was, by its metric."""
+    path = reporting.path / "pyproject.toml"
+    gates = "".join(
+        f'[[tool.awsbench.gates]]\nmetric = "{metric}"\n'
+        for metric in ("exact_match", "format_ok")
+    )
+    path.write_text(f"{path.read_text()}\n{gates}")
+    fenced = {i: f"```\n{target(i)}\n```" for i in range(1, 21)}
+    write_answers(reporting.path, "fenced", 40, fenced)
+    reporting.runpytest(GOOD, *DATASET, "--snapshot-update")
+
+    result = reporting.runpytest("--awsbench-model=tuned=replay:fenced.jsonl", *DATASET)
+
+    [run] = document(reporting)["runs"]
+    told = [(flip["kind"], flip["metric"]) for flip in run["flips"]]
+    assert told == [("regressed", "format_ok")] * 20 + [("fixed", "exact_match")] * 2
+    result.stdout.fnmatch_lines([
+        "flips: 20 regressed, 2 fixed",
+        "  regressed awsbench::tuned::dataset::row-00001 (format_ok)",
+    ])
+    same = "`awsbench::tuned::dataset::row-00002` (exact → exact, real)"
+    markdown = (newest(reporting) / "report.md").read_text()
+    assert f"- regressed by format_ok {same}" in markdown
+    page = (newest(reporting) / "report.html").read_text()
+    assert "exact → exact, by format_ok, real" in page
+    both = page[page.index('id="awsbench::tuned::dataset::row-00001"') :]
+    both = both[: both.index("</details>")]
+    assert both.count("Answer of baseline") == 1
+    assert "regressed by format_ok; real" in both
+    assert "fixed; real" in both
 
 
 def test_old_answers_come_from_the_kept_run(project: pytest.Pytester) -> None:
@@ -409,6 +443,9 @@ def test_all_outputs_agree(reporting: pytest.Pytester, workers: list[str]) -> No
             mean["mean"],
             mean["old"],
         )
+    sentence = headline(document(reporting)).sentence
+    assert sentence in markdown[0]
+    assert sentence in (folder / "report.html").read_text()
     assert "flips: 10 regressed, 0 fixed" in result.outlines
     assert "**Flips**: 10 regressed, 0 fixed" in markdown
     assert [flip["kind"] for flip in run["flips"]] == ["regressed"] * 10

@@ -27,7 +27,8 @@ __all__ = ["PROBES", "Identity", "card", "identity", "list_models", "no_chat"]
 
 #: How engines say that a model is for something else, such as ranking or speech.
 _NO_CHAT: Final = re.compile(
-    r"not support.{0,40}\b(chat|generat|completion)|\bnot (a chat model|llm)\b",
+    r"not support.{0,40}\b(chat|generation|generate|completion)"
+    r"|\bnot (a chat model|llm)\b",
     re.IGNORECASE | re.DOTALL,
 )
 

@@ -124,7 +124,7 @@ def _matched(first: RunDocument, other: RunDocument) -> Iterator[tuple[Side, Sid
         if not pairs and olds:
             raise ReportError(
                 f"{suite}: {', '.join(olds)} there and {', '.join(news)} here: no model"
-                " of one name in both; compare runs of one model each"
+                " of one name in both; choose one of each: RUN::MODEL"
             )
         for old, new in pairs:
             yield Side(document=first, run=old), Side(document=other, run=new)

@@ -1,62 +1,69 @@
-"""A run in one sentence: what its gates say, or why they say nothing."""
+"""A run in one sentence: the first line of every report."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Final, Literal
+
+from pytest_awsbench.reports.units import Document, difference
 
 
-State = Literal["green", "red", "yellow"]
-"""Yellow: nothing was judged, or not all of it."""
+Tone = Literal["bad", "good", "unsure", "plain"]
+NAMED: Final = 3
+"""Gates that the sentence names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Headline:
-    """What comes first in every report."""
+    """What happened, the worst first."""
 
-    state: State
-    text: str
+    tone: Tone
+    word: str
+    sentence: str
+    """Of our words, names and figures alone."""
     detail: str = ""
-    """What the first red gate says: it may hold anything."""
+    """What the first red gate says, or why nothing was judged: it may hold anything."""
 
 
-def headline(data: Mapping[str, Any]) -> Headline:
-    """Return the verdict of a run.
+def incomplete(data: Document) -> bool:
+    """Whether the run was killed or interrupted: nothing of it is judged."""
+    return bool(data["status"] != "complete")
 
-    Args:
-        data: the document.
 
+def judged(data: Document) -> list[Document]:
+    """Return the verdicts of all gates; none of an incomplete run."""
+    if incomplete(data):
+        return []
+    return [verdict for run in data["runs"] for verdict in run["verdicts"]]
+
+
+def headline(data: Document) -> Headline:
+    """Return what happened, the worst first.
+
+    A gate that is red because infrastructure lost answers is no verdict on a model.
     """
-    if data["status"] == "incomplete":
-        asked, answered = _counts(data)
-        return Headline(
-            "yellow", f"incomplete: {answered} of {asked} answered; nothing is judged"
-        )
-    failed = list(red_gates(data))
-    if failed:
-        text = f"{len(failed)} gates are red" if len(failed) > 1 else "a gate is red"
-        return Headline("red", text, failed[0][1])
-    lost = len(data["infra"])
+    if incomplete(data):
+        return Headline("unsure", "incomplete", _so_far(data))
+    verdicts, lost = judged(data), sum(len(run["lost"]) for run in data["runs"])
+    red = dict(_red(run for run in data["runs"] if not run["lost"]))
+    if red:
+        told = _reds(red, verdicts, len(list(_gates_of(data))))
+        return Headline("bad", "failed", told, next(iter(red.values())))
     if lost:
-        return Headline("yellow", f"{lost} answers lost to infrastructure; not judged")
-    judged = [verdict for run in data["runs"] for verdict in run["verdicts"]]
-    passed = sum(gate["outcome"] == "passed" for gate in gates_of(data))
+        told = f"{_items(lost)} lost to infrastructure; without them nothing is judged"
+        return Headline("unsure", "incomplete", told)
     if any(run["accepted"] for run in data["runs"]):
-        return Headline("green", "accepted as the baseline")
-    if not passed and not any(verdict["test"] for verdict in judged):
-        return Headline("yellow", "no gate was judged")
-    words = ", ".join(f"{verdict['metric']} {verdict['word']}" for verdict in judged)
-    return Headline("green", f"no gate is red{f': {words}' if words else ''}")
+        return Headline("good", "accepted", "What was measured is the baseline now")
+    return _without_red([v for v in verdicts if v["status"] != "SKIPPED"], data)
 
 
-def gates_of(data: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """Yield how the items of gates ended."""
-    for run in data["runs"]:
-        yield from run["gates"]
+def red_gates(data: Document) -> Iterator[tuple[str, str]]:
+    """Yield node id and reason of every gate that is red, whatever made it so."""
+    return _red(data["runs"])
 
 
-def red_gates(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-    """Yield node id and reason of every gate that is red."""
-    for run in data["runs"]:
+def _red(runs: Iterable[Document]) -> Iterator[tuple[str, str]]:
+    """Yield node id and reason of every red gate of some models."""
+    for run in runs:
         if run["gates"]:
             for gate in run["gates"]:
                 if gate["outcome"] == "failed":
@@ -67,7 +74,114 @@ def red_gates(data: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
                 yield verdict["node_id"], verdict["line"]
 
 
-def _counts(data: Mapping[str, Any]) -> tuple[int, int]:
-    """Return how many items were asked, and how many answered."""
-    asked = sum(len(data["suites"][run["suite"]]["samples"]) for run in data["runs"])
-    return asked, sum(len(run["results"]) for run in data["runs"])
+def _gates_of(data: Document) -> Iterator[Document]:
+    """Yield how the items of gates ended."""
+    for run in data["runs"]:
+        yield from run["gates"]
+
+
+def _without_red(told: Sequence[Document], data: Document) -> Headline:
+    """Return what a whole run without a red gate shows.
+
+    Args:
+        told: verdicts that say something.
+        data: the document.
+
+    """
+    if not told:
+        return _unjudged(data)
+    open_ = [v for v in told if v["word"].endswith("INCONCLUSIVE")]
+    if open_:
+        return Headline("unsure", "inconclusive", _open(open_, len(told)))
+    return Headline("good", "passed", _greens(told))
+
+
+def _unjudged(data: Document) -> Headline:
+    """Return why there is no verdict."""
+    gates = list(_gates_of(data))
+    notes = [n for verdict in judged(data) for n in verdict["notes"]]
+    if not all(run["complete"] for run in data["runs"]):
+        told = f"{_answered(data)} answered: a part is not judged"
+        return Headline("plain", "not judged", told)
+    if not gates and not notes:
+        told = "No gate judged anything"
+        return Headline("plain", "not judged", told)
+    passed = sum(gate["outcome"] == "passed" for gate in gates)
+    if passed:
+        return Headline("good", "passed", f"All {_gates(passed)} passed")
+    reasons = [*notes, *(gate["reason"] for gate in gates if gate["reason"])]
+    told = "Every gate was skipped"
+    return Headline("plain", "not judged", told, next(iter(reasons), ""))
+
+
+def _items(count: int) -> str:
+    """Return a number of items."""
+    return f"{count:,} item{'' if count == 1 else 's'}"
+
+
+def _so_far(data: Document) -> str:
+    """Return how far a run came that did not end."""
+    return f"The run did not end: {_answered(data)} answered; nothing is judged"
+
+
+def _answered(data: Document) -> str:
+    """Return how many of how many items were answered."""
+    done = sum(len(run["results"]) for run in data["runs"])
+    total = sum(len(data["suites"][run["suite"]]["samples"]) for run in data["runs"])
+    return f"{done:,} of {_items(total)}"
+
+
+def _reds(red: Mapping[str, str], verdicts: Sequence[Document], total: int) -> str:
+    """Return which gates are red, the first ones by name.
+
+    Args:
+        red: node id → reason.
+        verdicts: of all gates that were judged.
+        total: gates of the run.
+
+    """
+    models = {node_id.split("::")[1] for node_id in red}
+    alone = f" for {models.pop()}" if len(models) == 1 else ""
+    known = {verdict["node_id"]: verdict for verdict in verdicts}
+    named = ", ".join(
+        _short(known[node_id], named=not alone)
+        if node_id in known
+        else node_id.split("::")[-1]
+        for node_id in list(red)[:NAMED]
+    )
+    more = f" and {len(red) - NAMED} more" if len(red) > NAMED else ""
+    return f"{len(red)} of {_gates(max(total, len(red)))} failed{alone}: {named}{more}"
+
+
+def _short(verdict: Document, *, named: bool) -> str:
+    """Return one verdict in a few words."""
+    model = "".join(verdict["node_id"].split("::")[1:2])
+    head = verdict["metric"] + (f" of {model}" if named else "")
+    if verdict["threshold_missed"] and verdict["status"] != "REGRESSED":
+        return f"{head} missed its threshold ({verdict['threshold_missed']})"
+    if verdict["change"] is None:
+        return f"{head} is {verdict['word'].lower()}"
+    # A name and its figure stay on one line.
+    return f"{head}\N{NO-BREAK SPACE}{difference(verdict['change'], verdict['unit'])}"
+
+
+def _open(verdicts: Sequence[Document], total: int) -> str:
+    """Return what cannot be told."""
+    names = ", ".join(dict.fromkeys(v["metric"] for v in verdicts))
+    return (
+        f"No gate failed, but {len(verdicts)} of {total} cannot be decided from these"
+        f" items: {names}"
+    )
+
+
+def _greens(verdicts: Sequence[Document]) -> str:
+    """Return what a green run shows."""
+    better = [v["metric"] for v in verdicts if v["status"] == "IMPROVED"]
+    if better:
+        return f"All {_gates(len(verdicts))} passed; improved: {', '.join(better)}"
+    return f"All {_gates(len(verdicts))} passed: nothing got worse beyond noise"
+
+
+def _gates(count: int) -> str:
+    """Return a number of gates."""
+    return f"{count} gate{'' if count == 1 else 's'}"

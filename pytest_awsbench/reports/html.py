@@ -3,12 +3,15 @@
 import base64
 import hashlib
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from pytest_awsbench.errors import ReportError
+from pytest_awsbench.figures import Ranking
+from pytest_awsbench.ranking import ranking_notes, ranking_rows
 from pytest_awsbench.reports import overview, units
+from pytest_awsbench.reports.headline import headline, incomplete
 from pytest_awsbench.reports.items import ORDER, Items, grouped, items_of
 from pytest_awsbench.reports.paged import paged
 from pytest_awsbench.reports.panels import histories, run_panel
@@ -55,15 +58,16 @@ def html_report(
     style, script = _asset("report.css"), _asset("report.js")
     text = environment.from_string(_asset("report.html.j2")).render(
         data=data,
-        incomplete=overview.incomplete(data),
-        headline=overview.headline(data),
+        incomplete=incomplete(data),
+        headline=headline(data),
         facts=list(overview.facts(data)),
         date=overview.date(data),
         duration=units.seconds(data.get("duration")),
         command=overview.command(data),
         panels=panels,
         pasts=pasts,
-        comparisons=() if overview.incomplete(data) else data["comparisons"],
+        rankings=list(_rankings(data)),
+        comparisons=() if incomplete(data) else data["comparisons"],
         warned=_warned(data),
         reading=READING,
         items=items,
@@ -74,6 +78,13 @@ def html_report(
         policy=_policy(style, script),
     )
     return str(text)
+
+
+def _rankings(data: Mapping[str, Any]) -> Iterator[tuple[Ranking, Any, list[str]]]:
+    """Yield each ranking with the cells of its table and how to read it."""
+    for stored in () if incomplete(data) else data.get("rankings", ()):
+        ranking = Ranking.from_json(stored)
+        yield ranking, ranking_rows(ranking), list(ranking_notes(ranking))
 
 
 def _missing(error: ImportError) -> ReportError:

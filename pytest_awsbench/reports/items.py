@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from itertools import chain
 from typing import Final, Literal
 
+from pytest_awsbench.flips import other_metric
 from pytest_awsbench.records import RIGHT
 from pytest_awsbench.reports.units import Document
 from pytest_awsbench.reports.visible import cut, visible
@@ -53,6 +54,8 @@ class Changed:
     """How an item differs from what it was."""
 
     kind: str
+    metric: str
+    """Which one changed; empty: the primary one, which the outcomes tell of."""
     against: str
     """The other model; empty: the baseline."""
     old_outcome: str
@@ -118,6 +121,14 @@ class Item:
         return f"pytest {quoted}"
 
     @property
+    def sides(self) -> list[Changed]:
+        """One change for each other side: several gates may have seen the item."""
+        found: dict[str, Changed] = {}
+        for change in self.changes:
+            found.setdefault(change.against, change)
+        return list(found.values())
+
+    @property
     def label(self) -> str:
         """``numeric`` or ``real``, of an item that changed."""
         return next((change.label for change in self.changes if change.label), "")
@@ -170,7 +181,10 @@ def items_of(data: Document, episodes: Episodes) -> Items:
     """
     limit = _limit(data, episodes)
     system = {name: _shared(suite) for name, suite in data["suites"].items()}
-    read = {n: _Reading(limit, frozenset(t), episodes) for n, t in system.items()}
+    read = {
+        name: _Reading(limit, suite["primary"], frozenset(system[name]), episodes)
+        for name, suite in data["suites"].items()
+    }
     asked = {
         name: {sample["id"]: read[name].asked(sample) for sample in suite["samples"]}
         for name, suite in data["suites"].items()
@@ -244,6 +258,7 @@ class _Reading:
     """Reads items of one run, texts cut to a limit."""
 
     limit: int
+    primary: str
     shared: frozenset[str]
     episodes: Episodes
 
@@ -330,6 +345,7 @@ class _Reading:
         old = None if flip["old_answer"] is None else self.text(flip["old_answer"])
         return Changed(
             kind=flip["kind"],
+            metric=other_metric(flip.get("metric", ""), self.primary),
             against=flip["against"],
             old_outcome=flip["old_outcome"],
             label=flip["label"] or "",

@@ -10,6 +10,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from pytest_awsbench.figures import Ranking
+from pytest_awsbench.flips import other_metric
+from pytest_awsbench.ranking import ranking_notes, ranking_rows
 from pytest_awsbench.reports.headline import headline
 from pytest_awsbench.reports.reading import RunDocument
 from pytest_awsbench.reports.upgrading import verdict_of
@@ -19,12 +22,13 @@ from pytest_awsbench.tables import HEADS, verdict_cells
 
 LINES = 60
 GATES = 16
+MODELS = 10
 FLIPS = 8
 LOST = 5
 NOTES = 5
 WIDTH = 120
 """Characters of an answer that are shown."""
-SIGNS = {"green": "✅", "red": "❌", "yellow": "⚠️"}
+SIGNS = {"good": "✅", "bad": "❌", "unsure": "⚠️", "plain": "➖"}
 
 
 def markdown_report(document: RunDocument) -> str:
@@ -32,19 +36,19 @@ def markdown_report(document: RunDocument) -> str:
     data = document.data
     first = headline(data)
     lines = [
-        f"### {SIGNS[first.state]} awsbench: {first.text}",
+        f"### {SIGNS[first.tone]} awsbench {first.word}: {visible(first.sentence)}",
         "",
         *([code(first.detail, 400), ""] if first.detail else []),
         *_models(data),
         "",
         *_gates(data),
+        *_rankings(data),
         *_flips(data),
         *_lost(data),
         *_notes(data),
-        *_command(data),
-        f"run {code(data['id'])} · {code(data['date'])}",
     ]
-    return "\n".join(lines[:LINES]) + "\n"
+    last = [*_command(data), f"run {code(data['id'])} · {code(data['date'])}"]
+    return "\n".join([*lines[: LINES - len(last)], *last]) + "\n"
 
 
 def code(text: str, limit: int = WIDTH, *, in_table: bool = False) -> str:
@@ -127,6 +131,24 @@ def _rows(data: Mapping[str, Any]) -> Iterator[tuple[bool, list[str]]]:
             yield red, [name, *(cell.replace("|", "\\|") for cell in cells)]
 
 
+def _rankings(data: Mapping[str, Any]) -> Iterator[str]:
+    """Yield the table of several models, the best first."""
+    for stored in data.get("rankings", ()):
+        ranking = Ranking.from_json(stored)
+        heads, *rows = ranking_rows(ranking)
+        yield f"**{len(rows)} models by {ranking.primary}**"
+        yield ""
+        yield f"| {' | '.join(heads)} |"
+        yield f"|{'---|' * len(heads)}"
+        for name, *cells in rows[:MODELS]:
+            yield f"| {' | '.join([code(name, in_table=True), *cells])} |"
+        if len(rows) > MODELS:
+            yield f"| … {len(rows) - MODELS} more |{' |' * (len(heads) - 1)}"
+        yield ""
+        yield from (f"- {code(note, 500)}" for note in ranking_notes(ranking))
+        yield ""
+
+
 def _flips(data: Mapping[str, Any]) -> Iterator[str]:
     """Yield a few of the items that changed, regressed first."""
     flips = [(run, flip) for run in data["runs"] for flip in run["flips"]]
@@ -137,13 +159,13 @@ def _flips(data: Mapping[str, Any]) -> Iterator[str]:
     yield f"**Flips**: {worse} regressed, {len(flips) - worse} fixed"
     yield ""
     for run, flip in islice(flips, FLIPS):
-        yield _flip(run, flip)
+        yield _flip(run, flip, data["suites"][run["suite"]]["primary"])
     if len(flips) > FLIPS:
         yield f"- … {len(flips) - FLIPS} more"
     yield ""
 
 
-def _flip(run: Mapping[str, Any], flip: Mapping[str, Any]) -> str:
+def _flip(run: Mapping[str, Any], flip: Mapping[str, Any], primary: str) -> str:
     """Return one change with its answers."""
     new = next(
         (
@@ -154,9 +176,11 @@ def _flip(run: Mapping[str, Any], flip: Mapping[str, Any]) -> str:
         None,
     )
     answers = [code(text) for text in (flip["old_answer"], new) if text is not None]
+    metric = other_metric(flip.get("metric", ""), primary)
+    by = f" by {metric}" if metric else ""
     label = f", {flip['label']}" if flip["label"] else ""
     return (
-        f"- {flip['kind']} {code(run['node_prefix'] + '::' + flip['id'])}"
+        f"- {flip['kind']}{by} {code(run['node_prefix'] + '::' + flip['id'])}"
         f" ({flip['old_outcome'] or '?'} → {flip['new_outcome']}{label})"
         + (f": {' → '.join(answers)}" if answers else "")
     )

@@ -1,28 +1,16 @@
-"""What a report says first: the verdict in one sentence, and what was measured."""
+"""What a page says of a whole run and of its gates, in words."""
 
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final
 
-from pytest_awsbench.reports.headline import gates_of, red_gates
+from pytest_awsbench.reports.headline import Tone
 from pytest_awsbench.reports.units import Document, difference, seconds, value
 
 
-Tone = Literal["bad", "good", "unsure", "plain"]
 SIGNS: Final = {"bad": "✕", "good": "✓", "unsure": "?", "plain": "–"}
 """Beside each colour, for those who do not see it."""
-NAMED: Final = 3
-"""Gates that the first sentence names."""
-
-
-@dataclass(frozen=True, slots=True)
-class Headline:
-    """The run in one sentence."""
-
-    tone: Tone
-    word: str
-    sentence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,48 +19,6 @@ class Fact:
 
     name: str
     text: str
-
-
-def incomplete(data: Document) -> bool:
-    """Whether the run was killed or interrupted: nothing of it is judged."""
-    return bool(data["status"] != "complete")
-
-
-def judged(data: Document) -> list[Document]:
-    """Return the verdicts of all gates; none of an incomplete run."""
-    if incomplete(data):
-        return []
-    return [verdict for run in data["runs"] for verdict in run["verdicts"]]
-
-
-def headline(data: Document) -> Headline:
-    """Return what happened, the worst first."""
-    if incomplete(data):
-        return Headline("unsure", "incomplete", _so_far(data))
-    verdicts = judged(data)
-    red = dict(red_gates(data))
-    if red:
-        return Headline(
-            "bad", "failed", _reds(red, verdicts, len(list(gates_of(data))))
-        )
-    if data.get("infra") or any(run["lost"] for run in data["runs"]):
-        lost = len(data.get("infra") or ()) or sum(len(r["lost"]) for r in data["runs"])
-        return Headline(
-            "unsure", "incomplete", f"{_items(lost)} lost to infrastructure"
-        )
-    if any(run["accepted"] for run in data["runs"]):
-        return Headline("good", "accepted", "Accepted as the baseline")
-    return _without_red([v for v in verdicts if v["status"] != "SKIPPED"], verdicts)
-
-
-def _without_red(told: Sequence[Document], gates: Sequence[Document]) -> Headline:
-    """Return what a whole run without a red gate shows."""
-    if not told:
-        return Headline("plain", "not judged", _unjudged(gates))
-    open_ = [v for v in told if v["word"].endswith("INCONCLUSIVE")]
-    if open_:
-        return Headline("unsure", "inconclusive", _open(open_, len(told)))
-    return Headline("good", "passed", _greens(told))
 
 
 def tone(verdict: Document) -> Tone:
@@ -161,88 +107,6 @@ def _hardware(of: Document) -> str:
         f"Python {of['python']}" if of.get("python") else None,
     ]
     return ", ".join(part for part in parts if part) or "unknown"
-
-
-def _items(count: int) -> str:
-    """Return a number of items."""
-    return f"{count:,} item{'' if count == 1 else 's'}"
-
-
-def _so_far(data: Document) -> str:
-    """Return how far a run came that did not end."""
-    done = sum(len(run["results"]) for run in data["runs"])
-    total = sum(data["suites"][run["suite"]]["data"]["samples"] for run in data["runs"])
-    return (
-        f"The run did not end: {done:,} of {_items(total)} answered. Nothing is judged."
-    )
-
-
-def _reds(red: Mapping[str, str], verdicts: Sequence[Document], total: int) -> str:
-    """Return which gates are red, the first ones by name.
-
-    Args:
-        red: node id → reason.
-        verdicts: of all gates that were judged.
-        total: gates of the run.
-
-    """
-    models = {node_id.split("::")[1] for node_id in red}
-    alone = f" for {models.pop()}" if len(models) == 1 else ""
-    known = {verdict["node_id"]: verdict for verdict in verdicts}
-    named = ", ".join(
-        _short(known[node_id], named=not alone)
-        if node_id in known
-        else f"{node_id.split('::')[-1]} ({reason})"
-        for node_id, reason in list(red.items())[:NAMED]
-    )
-    more = f" and {len(red) - NAMED} more" if len(red) > NAMED else ""
-    return f"{len(red)} of {_gates(max(total, len(red)))} failed{alone}: {named}{more}"
-
-
-def _model(verdict: Document) -> str:
-    """Return whose verdict it is, by its node id."""
-    return "".join(verdict["node_id"].split("::")[1:2])
-
-
-def _short(verdict: Document, *, named: bool) -> str:
-    """Return one verdict in a few words."""
-    head = verdict["metric"] + (f" of {_model(verdict)}" if named else "")
-    if verdict["threshold_missed"] and verdict["status"] != "REGRESSED":
-        return f"{head} missed its threshold ({verdict['threshold_missed']})"
-    if verdict["change"] is None:
-        return f"{head} is {verdict['word'].lower()}"
-    # A name and its figure stay on one line.
-    return f"{head}\N{NO-BREAK SPACE}{difference(verdict['change'], verdict['unit'])}"
-
-
-def _unjudged(verdicts: Sequence[Document]) -> str:
-    """Return why there is no verdict."""
-    if not verdicts:
-        return "Measured; no gate judged anything"
-    notes = verdicts[0]["notes"]
-    return f"Measured, not judged: {notes[0] if notes else 'all gates were skipped'}"
-
-
-def _open(verdicts: Sequence[Document], total: int) -> str:
-    """Return what cannot be told."""
-    names = ", ".join(dict.fromkeys(v["metric"] for v in verdicts))
-    return (
-        f"No gate failed, but {len(verdicts)} of {total} cannot be decided from these"
-        f" items: {names}"
-    )
-
-
-def _greens(verdicts: Sequence[Document]) -> str:
-    """Return what a green run shows."""
-    better = [v["metric"] for v in verdicts if v["status"] == "IMPROVED"]
-    if better:
-        return f"All {_gates(len(verdicts))} passed; improved: {', '.join(better)}"
-    return f"All {_gates(len(verdicts))} passed: nothing got worse beyond noise"
-
-
-def _gates(count: int) -> str:
-    """Return a number of gates."""
-    return f"{count} gate{'' if count == 1 else 's'}"
 
 
 def _moved(verdict: Document) -> str:

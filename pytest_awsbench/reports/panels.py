@@ -4,8 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_awsbench.reports.headline import Tone
 from pytest_awsbench.reports.items import Episodes, completions
-from pytest_awsbench.reports.overview import Fact, Tone, in_words, run_facts, tone
+from pytest_awsbench.reports.overview import Fact, in_words, run_facts, tone
 from pytest_awsbench.reports.pictures import (
     READING,
     Dot,

@@ -205,6 +205,7 @@ def throughput_picture(
         axes.set_xlabel("seconds since the start")
         axes.set_ylabel("items done")
         axes.set_xlim(left=0)
+        axes.locator_params(axis="x", nbins=5)
         axes.set_ylim(bottom=0)
         axes.grid(lw=0.5)
 

@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,6 +75,31 @@ def find_run(name: str, out: Path) -> Path:
         f"no run {name!r}: {known}{more}; give one of them, a folder with a"
         f" {RUN_FILE}, or {LATEST}"
     )
+
+
+def chosen_run(name: str, out: Path) -> RunDocument:
+    """Read a run, or what one model of it answered.
+
+    Args:
+        name: as of `find_run`; ``RUN::MODEL`` for one model.
+        out: where runs are kept.
+
+    Raises:
+        ReportError: as of `read_run`; or naming the models that there are.
+
+    """
+    where, _, model = name.partition("::")
+    document = read_run(find_run(where, out))
+    if not model:
+        return document
+    runs = document.data["runs"]
+    chosen = [run for run in runs if run["model"]["name"] == model]
+    if not chosen:
+        there = ", ".join(dict.fromkeys(run["model"]["name"] for run in runs))
+        raise ReportError(f"{where} has no model {model!r}; it has {there}")
+    suites = {run["suite"] for run in chosen}
+    asked = {n: s for n, s in document.data["suites"].items() if n in suites}
+    return replace(document, data={**document.data, "runs": chosen, "suites": asked})
 
 
 def read_run(folder: Path) -> RunDocument:

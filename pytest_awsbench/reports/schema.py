@@ -50,6 +50,40 @@ class Comparison(Table):
     verdicts: list[Verdict]
 
 
+class Ranked(Table):
+    """One model's place among several."""
+
+    model: str
+    n: Count
+    errors: Count
+    means: dict[str, Mean]
+    latency: Number | None
+    """Median seconds."""
+    length: Number | None
+    """Mean characters."""
+
+
+class Told(Table):
+    """A model beside the best one, by the primary metric."""
+
+    model: str
+    change: Number | None
+    p: Number
+    """Two-sided, adjusted by Holm over all pairs of models."""
+    apart: bool
+
+
+class Ranking(Table):
+    """The models of the run by a suite's primary metric, the best first."""
+
+    suite: str
+    primary: str
+    models: list[Ranked]
+    best: str | None
+    pairs: Count
+    others: list[Told]
+
+
 class Data(Table):
     """Which samples were asked."""
 
@@ -220,6 +254,8 @@ class Document(Table):
     infra: list[Lost]
     claims: list[str]
     comparisons: list[Comparison]
+    rankings: list[Ranking] = Field(default_factory=list)
+    """Of more than two models, or where answers are lost."""
     suites: dict[str, Suite]
     runs: list[Run]
 

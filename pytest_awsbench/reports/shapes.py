@@ -119,6 +119,8 @@ class Flip(Table):
 
     id: str
     kind: Literal["regressed", "fixed"]
+    metric: str = ""
+    """The one that changed; empty in runs that do not say."""
     against: str
     """The other model; empty: the baseline."""
     old_outcome: str

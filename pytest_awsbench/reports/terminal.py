@@ -7,6 +7,9 @@ from typing import Any
 from pytest_awsbench.cells import aligned
 from pytest_awsbench.episodes import Episode, Play
 from pytest_awsbench.errors import ReportError
+from pytest_awsbench.figures import Ranking
+from pytest_awsbench.flips import other_metric
+from pytest_awsbench.ranking import ranking_lines
 from pytest_awsbench.records import Answer, Message, Sample, answer_from_json
 from pytest_awsbench.reports.comparison import Compared
 from pytest_awsbench.reports.headline import headline
@@ -36,7 +39,9 @@ def run_lines(document: RunDocument) -> Iterator[str]:
     """Yield what a run shows: its verdict, its gates, its flips, what was lost."""
     data = document.data
     first = headline(data)
-    yield f"{data['id']}: {visible(first.text)}"
+    yield visible(f"{data['id']}: {first.word}: {first.sentence}")
+    if first.detail:
+        yield f"  {visible(first.detail)}"
     for run in data["runs"]:
         asked = data["suites"][run["suite"]]["data"]
         outcomes = ", ".join(f"{n} {word}" for word, n in run["outcomes"].items())
@@ -45,9 +50,14 @@ def run_lines(document: RunDocument) -> Iterator[str]:
         if rows := [*_rows(run)]:
             heads = (HEADS[0], run["model"]["name"], *HEADS[1:])
             yield from (f"  {text}" for text in aligned([heads, *rows]))
+        primary = data["suites"][run["suite"]]["primary"]
         for flip in run["flips"]:
-            label = f" ({flip['label']})" if flip["label"] else ""
+            metric = other_metric(flip.get("metric", ""), primary)
+            told = ", ".join(filter(None, [metric, flip["label"]]))
+            label = f" ({told})" if told else ""
             yield f"  {flip['kind']:9} {run['node_prefix']}::{flip['id']}{label}"
+    for stored in data.get("rankings", ()):
+        yield from (visible(x) for x in ranking_lines(Ranking.from_json(stored)))
     for lost in data["infra"]:
         yield visible(f"lost: {lost['node_id']}: {lost['reason']}")
     for text in (*data["claims"], *data["warnings"], *data["notes"]):
@@ -144,7 +154,9 @@ def comparison_lines(found: Sequence[Compared]) -> Iterator[str]:
             yield f"flips: {worse} regressed, {len(one.flips) - worse} fixed"
         for flip in one.flips:
             label = f" ({flip.label}: {flip.why})" if flip.label else f" ({flip.why})"
-            change = f"{flip.old_outcome} → {flip.new_outcome}"
+            metric = other_metric(flip.metric, one.other.asked["primary"])
+            by = f", by {metric}" if metric else ""
+            change = f"{flip.old_outcome} → {flip.new_outcome}{by}"
             yield f"  {flip.kind:9} {flip.id}: {change}{visible(label)}"
 
 
@@ -176,7 +188,8 @@ def _changes(one: Found) -> Iterator[str]:
     for flip in one.run["flips"]:
         if flip["id"] == one.sample["id"]:
             against = f" against {flip['against']}" if flip["against"] else ""
-            yield visible(f"{flip['kind']}{against}: {flip['why']}")
+            metric = f" by {flip['metric']}" if flip.get("metric") else ""
+            yield visible(f"{flip['kind']}{metric}{against}: {flip['why']}")
             if flip["old_answer"] is not None:
                 yield f"was:    {visible(flip['old_answer'])}"
 
