@@ -156,7 +156,9 @@ def test_auto_is_decided_once(
     pytester: pytest.Pytester, workers: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The number is recorded; on resuming it stays, whatever memory is free then."""
-    (pytester.path / "awsbench.toml").write_text('chunk_size = "auto"\n')
+    (pytester.path / "awsbench.toml").write_text(
+        'chunk_size = "auto"\nmax_new_tokens = 4\nreport = false\n'
+    )
     (pytester.path / "conftest.py").write_text(
         "import os\n"
         "from pytest_awsbench.models import capacity\n"
