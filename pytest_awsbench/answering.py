@@ -11,7 +11,7 @@ from typing import Protocol
 
 from pytest_awsbench.chunks import Chunk, Limits, plan_chunks
 from pytest_awsbench.engine import SLICE_S, Engine, attempt
-from pytest_awsbench.errors import InfraError, ModelError
+from pytest_awsbench.errors import InfraError, ModelError, TooLongError
 from pytest_awsbench.models.spec import Model
 from pytest_awsbench.records import (
     Answer,
@@ -260,12 +260,21 @@ def _each_twice(
     if cut:
         again = each(model, [prompts[place] for place in cut], decoding.again)
         for (place, first), answer in zip(cut.items(), again, strict=True):
-            answers[place] = (
-                replace(answer, first=first)
-                if isinstance(answer, Completion)
-                else answer
-            )
+            answers[place] = _second(first, answer)
     return answers
+
+
+def _second(
+    first: Completion, answer: Completion | InfraError
+) -> Completion | InfraError:
+    """Return what counts of two tries to answer a prompt.
+
+    Where the larger budget does not fit into a server's context, and nobody knows what
+    would, the first answer is not lost: the context is what keeps it short.
+    """
+    if isinstance(answer, TooLongError):
+        answer = replace(first, stop="context")
+    return replace(answer, first=first) if isinstance(answer, Completion) else answer
 
 
 def _together(answers: Sequence[Completion | InfraError]) -> Answer | InfraError:

@@ -9,7 +9,7 @@
     ├── StoreError    baselines, journals, output folder  exit status 4
     ├── ReportError   runs that are read again, reports   exit status 2 of awsbench
     └── InfraError    hub, device, worker, network        exit status 75
-        └── TooLongError   a prompt beyond the context that is served
+        └── TooLongError   a prompt that leaves a server no room to answer
 
 Each message says what is wrong, where, and what to do next.
 """
@@ -44,4 +44,4 @@ class InfraError(AwsbenchError):
 
 
 class TooLongError(InfraError):
-    """A prompt is longer than the context with which its model is served."""
+    """A prompt beside which the context of a server has no room for an answer."""

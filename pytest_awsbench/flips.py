@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pytest_awsbench.gates import Verdict
+from pytest_awsbench.records import COMPUTED
 
 
 Kind = Literal["regressed", "fixed"]
@@ -176,7 +177,7 @@ def label_of(new: Asked, old: Asked | None, near_ties: int) -> tuple[Label | Non
         return "real", "the same weights, asked otherwise: template or decoding"
     if new.decoding.get("temperature", 0) > 0 or new.backend != "transformers":
         return None, "the same model, sampled, served or recorded: answers may vary"
-    reasons = [*_upgraded(new, old), *_rechunked(new, old)]
+    reasons = [*_upgraded(new, old), *_rechunked(new, old), *_recomputed(new, old)]
     if near_ties:
         reasons.insert(0, f"near-ties at {near_ties} tokens")
     if reasons:
@@ -191,8 +192,10 @@ def _precision(new: Asked, old: Asked) -> str:
         for key in sorted({*new.files, *old.files})
         if new.files.get(key) != old.files.get(key)
     ]
-    if not (new.files and old.files and differ and set(differ) <= PRECISION):
+    known = new.files and old.files and PRECISION.intersection(differ)
+    if not known or not PRECISION.union(COMPUTED).issuperset(differ):
         return ""
+    differ = [key for key in differ if key in PRECISION]
     held = ", ".join(f"{k} {old.files[k]} there, {new.files[k]} here" for k in differ)
     return f"the same files in another precision: {held}"
 
@@ -204,6 +207,18 @@ def _upgraded(new: Asked, old: Asked) -> list[str]:
         f"{name} {then[name]} then, {now[name]} now"
         for name in ARITHMETIC
         if name in then and name in now and then[name] != now[name]
+    ]
+
+
+def _recomputed(new: Asked, old: Asked) -> list[str]:
+    """Name what else decides how a model is computed; nothing where it is unknown."""
+    if not (new.files and old.files):
+        return []
+    found = ((k, old.files.get(k), new.files.get(k)) for k in COMPUTED)
+    return [
+        f"{key} {then or 'default'} then, {now or 'default'} now"
+        for key, then, now in found
+        if then != now
     ]
 
 

@@ -6,13 +6,14 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from pytest_awsbench.baselines import Baseline
 from pytest_awsbench.chunks import Limits
 from pytest_awsbench.gates import Verdict
 from pytest_awsbench.journal import Journal, first_line
 from pytest_awsbench.records import (
+    COMPUTED,
     Answer,
     Arm,
     Decoding,
@@ -26,6 +27,9 @@ from pytest_awsbench.throughput import Meter
 
 
 Score = Callable[[Suite, Sample, Answer], Result]
+
+DECISIVE: Final = (*COMPUTED, "extra_body")
+"""Details of a model that may change what it answers with the same weights."""
 
 
 @dataclass(kw_only=True)
@@ -120,6 +124,7 @@ def identity(
         "decoding": decoding.to_json(),
         **({"settings": dict(suite.settings)} if suite.settings else {}),
         **({"draws": draws} if draws > 1 else {}),
+        **{key: model.details[key] for key in DECISIVE if key in model.details},
     }
 
 

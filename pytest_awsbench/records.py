@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from math import isfinite
-from typing import Any, Self, TypeAlias
+from typing import Any, Final, Self, TypeAlias
 
 from pytest_awsbench.episodes import Play, StopReason
 
@@ -302,6 +302,10 @@ class Arm:
     """What else the answers depend on, such as the environment of episodes."""
     run_means: Mapping[str, Sequence[float]] = field(default_factory=dict)
     """Metric → mean of each stored run, where there are several."""
+
+
+COMPUTED: Final = ("device", "device_map", "attn_implementation", "torch_compile")
+"""Details of a local model that change in which order its numbers are added up."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -65,7 +65,8 @@ def _doubt(account: Account, found: Repro) -> Iterator[str]:
     yield (
         f"  warning: more than decode noise ({chances}): the model is the same, so"
         " something around it is not; compare the versions of libraries in the baseline"
-        f" ({_versions(account)}), and the hardware"
+        f" ({_versions(account)}), the hardware, and how the model is computed (device,"
+        " attn_implementation, torch_compile)"
     )
 
 

@@ -63,7 +63,7 @@ class Summary:
         subset = f", {data.subset}" if data.subset else ""
         head = (
             f"awsbench: model {model.name} = {model.description}"
-            f" (weights {model.digest[:8]})"
+            f"{f' (weights {model.digest[:8]})' if model.digest else ''}"
             f" | {account.suite.name} {data.name} ({data.samples} {items},"
             f" {data.tasks} {clusters}{subset}, {data.digest[:8]})"
             f" | {self._baseline(account)}"
@@ -87,7 +87,7 @@ class Summary:
         if not account.results and not account.lost:
             return
         model, suite = account.key
-        reporter.section(f"awsbench: {model} / {suite}", sep="=")
+        reporter.write_sep("=", f"awsbench: {model} / {suite}")
         if account.missing and account.key in self._bench.stopper.decided:
             self._stopped(reporter, account)
             return
@@ -141,18 +141,26 @@ class Summary:
         writer = self._recorder.writer
         for ranking in writer.rankings.values():
             title = f"{len(ranking.models)} models by {ranking.primary}"
-            reporter.section(f"awsbench: {ranking.suite}: {title}", sep="=")
-            for text in ranking_lines(ranking):
+            reporter.write_sep("=", f"awsbench: {ranking.suite}: {title}")
+            for text in (*ranking_lines(ranking), *self._truncated(ranking.suite)):
                 reporter.write_line(text)
         for pairs in writer.compared:
             suite = self._bench.suites[pairs[0].suite]
             if suite.name in writer.rankings:
                 continue
             names = [pairs[0].first, *(pair.other for pair in pairs)]
-            reporter.section(f"awsbench: {suite.name}: {' | '.join(names)}", sep="=")
+            reporter.write_sep("=", f"awsbench: {suite.name}: {' | '.join(names)}")
             figures = {name: writer.figures[name, suite.name] for name in names}
-            for text in comparison_lines(suite, figures, pairs):
+            lines = comparison_lines(suite, figures, pairs)
+            for text in (*lines, *self._truncated(suite.name)):
                 reporter.write_line(text)
+
+    def _truncated(self, suite: str) -> Iterator[str]:
+        """Yield which models of a suite were cut off, if any."""
+        from pytest_awsbench.truncation import truncated_line
+
+        accounts = self._bench.accounts.values()
+        yield from truncated_line([a for a in accounts if a.suite.name == suite])
 
 
 def _explained(account: Account) -> Iterator[str]:

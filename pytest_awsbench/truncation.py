@@ -65,7 +65,7 @@ def truncation_of(account: Account) -> Truncation:
 def truncation_lines(account: Account) -> Iterator[str]:
     """Yield what a table must say whose figures the budget made lower."""
     found = truncation_of(account)
-    if any(isinstance(r.completion, Play) for r in account.results.values()):
+    if _plays(account):
         yield from _turn_lines(found)
         return
     of = f"of {found.answers} truncated"
@@ -88,6 +88,30 @@ def truncation_lines(account: Account) -> Iterator[str]:
             f" {found.by_context} {of} by the context window: not over, so they count"
             " as 0; shorten the prompts, or use a larger context"
         )
+
+
+def truncated_line(accounts: Sequence[Account]) -> Iterator[str]:
+    """Yield which of several models the budget or the context cut off, if any."""
+    found = {a.model.name: truncation_of(a) for a in accounts}
+    cut = ", ".join(
+        f"{name} {told.by_budget + told.by_context} of {told.answers}{_still(told)}"
+        for name, told in found.items()
+        if told.by_budget or told.by_context
+    )
+    if not cut:
+        return
+    if any(_plays(account) for account in accounts):
+        yield f"turns that were cut off: {cut}"
+    else:
+        yield (
+            f"truncated, which counts as 0 and says little of the model: {cut}; the"
+            " sections above say by what"
+        )
+
+
+def _plays(account: Account) -> bool:
+    """Whether these are episodes."""
+    return any(isinstance(r.completion, Play) for r in account.results.values())
 
 
 def _turn_lines(found: Truncation) -> Iterator[str]:

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable
 from importlib.util import find_spec
+from pathlib import Path
 
 import httpcore
 import pytest
@@ -29,9 +30,16 @@ Run = Callable[..., pytest.RunResult]
 """Run pytest in the project of a test, with a model and more arguments."""
 
 
+@pytest.fixture(scope="session")
+def fonts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder where matplotlib finds its list of fonts again, whatever the home is."""
+    return tmp_path_factory.mktemp("matplotlib")
+
+
 @pytest.fixture(autouse=True)
-def apart(monkeypatch: pytest.MonkeyPatch) -> None:
+def apart(monkeypatch: pytest.MonkeyPatch, fonts: Path) -> None:
     """A run that a test starts is no worker of the run that the test belongs to."""
+    monkeypatch.setenv("MPLCONFIGDIR", str(fonts))
     for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
         monkeypatch.delenv(name)
 

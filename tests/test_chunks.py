@@ -165,6 +165,7 @@ def test_auto_is_decided_once(
         "    capacity.free_memory = lambda *_: (free, 1)\n"
     )
     run = ("--awsbench-model=sft", "-m", "dataset", "--awsbench-max-per-combo=1")
+    monkeypatch.setenv("FREE", "1000000000000")
     pytester.runpytest_subprocess(*run, *workers)
     [first] = journals(pytester.path)
     monkeypatch.setenv("FREE", "40000000")

@@ -33,7 +33,16 @@ PAGES: dict[str, tuple[dict[str, object], tuple[str, str, dict[str, Any]]]] = {
     "vLLM": (
         {
             "/version": {"version": "0.11.0"},
-            "/v1/models": {"data": [{"id": "small", "root": "/w/a", "parent": "base"}]},
+            "/v1/models": {
+                "data": [
+                    {
+                        "id": "small",
+                        "owned_by": "vllm",
+                        "root": "/w/a",
+                        "parent": "base",
+                    }
+                ]
+            },
         },
         ("vLLM", "0.11.0", {"root": "/w/a", "parent": "base"}),
     ),
@@ -76,6 +85,23 @@ PAGES: dict[str, tuple[dict[str, object], tuple[str, str, dict[str, Any]]]] = {
         ("LM Studio", "", {"arch": "qwen2", "quantization": "Q4_K_M"}),
     ),
     "none that is known": ({"/version": ["1"]}, ("", "", {})),
+    # Many have a version and an API at such addresses: a proxy, Open WebUI
+    "another's version": (
+        {
+            "/version": {"version": "9.9"},
+            "/api/version": {"version": "0.6.5"},
+            "/api/tags": {"models": []},
+        },
+        ("", "", {}),
+    ),
+    # llama.cpp answers some of Ollama's addresses, too
+    "llama.cpp as Ollama": (
+        {
+            "/props": {"total_slots": 1, "build_info": "b6700-abc"},
+            "/api/tags": {"models": [{"name": "small", "digest": ""}]},
+        },
+        ("llama.cpp", "b6700-abc", {}),
+    ),
 }
 
 

@@ -307,7 +307,7 @@ def test_prompt_longer_than_it_was_counted(chat: Chat, served: Served) -> None:
 
 @pytest.mark.parametrize("status", [200, 400])
 def test_context_without_numbers(chat: Chat, served: Served, status: int) -> None:
-    """Where nobody says how much is too much, the answer is cut off, with a note.
+    """Where nobody says how much is too much, it is lost: the model was never asked.
 
     llama.cpp in 2025: https://github.com/continuedev/continue/issues/9797, which came
     with status 200, too: https://github.com/oobabooga/textgen/issues/7257
@@ -316,10 +316,12 @@ def test_context_without_numbers(chat: Chat, served: Served, status: int) -> Non
     chat.behave = lambda _: plain({"error": {"message": told}}, status)
     model = served()
 
-    [answer] = model.generate(ask("a"), DECODING)
+    [lost] = model.generate_each(ask("a"), DECODING)
 
-    assert (answer.text, answer.stop) == ("", "context")
-    assert "1 × answers found no room in the served context" in model.notes[0]
+    assert isinstance(lost, TooLongError)
+    assert "do not fit into the served context: shorten the prompt, lower" in str(lost)
+    assert told in str(lost)
+    assert len(chat.asked) == 1
 
 
 # Reasoning
@@ -610,11 +612,14 @@ def test_no_answer(chat: Chat, served: Served, answer: Answer, told: str) -> Non
     """What is no answer is infrastructure, after five tries; never a wrong answer."""
     chat.behave = lambda _: answer
 
-    [lost] = served(timeout=0.05).generate_each(ask("a"), DECODING)
+    # Short only for what must run out: under load any other answer may be late.
+    patience = 0.05 if answer.fault == "hang" else 60.0
+
+    [lost] = served(timeout=patience).generate_each(ask("a"), DECODING)
 
     assert isinstance(lost, InfraError)
     assert told in str(lost)
-    assert len(chat.asked) == 5
+    assert "(after 5 tries)" in str(lost)
 
 
 def test_a_web_page(chat: Chat, served: Served) -> None:

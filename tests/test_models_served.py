@@ -697,6 +697,8 @@ def test_list_that_is_none(chat: Chat, waits: list[float]) -> None:
 def test_identity(chat: Chat) -> None:
     """A served model is who answers alike, and what the server tells."""
     chat.pages["/version"] = plain({"version": "0.11.0"})
+    listed = {"data": [{"id": "small", "owned_by": "vllm"}]}
+    chat.pages["/v1/models"] = plain(listed)
     spec = ServedSpec(base_urls=(chat.url,), model="small")
 
     first, again = identity(spec), identity(spec)

@@ -8,13 +8,16 @@ import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pytest_awsbench.errors import ModelError
+from pytest_awsbench.ledger import identity
 from pytest_awsbench.models.spec import ModelSpec
 from pytest_awsbench.models.weights import Files, card, resolve
-from pytest_awsbench.records import ModelCard
+from pytest_awsbench.records import DataCard, Decoding, ModelCard
+from pytest_awsbench.suites.suite import Suite
 
 
 BASE = ModelSpec(name="base", path="base")
@@ -447,3 +450,36 @@ def test_blob_of_the_hub_is_not_read(root: Path) -> None:
     blob.write_bytes(b"never read")
 
     assert identify(root).digest == before.digest
+
+
+@pytest.mark.parametrize(
+    "otherwise",
+    [
+        {"device": "cpu"},
+        {"device_map": "auto"},
+        {"attn_implementation": "eager"},
+        {"torch_compile": True},
+    ],
+    ids=lambda keys: next(iter(keys)),
+)
+def test_what_is_computed_otherwise_is_not_resumed(
+    root: Path, otherwise: dict[str, Any]
+) -> None:
+    """The same weights may answer otherwise then: it is no other model, and asked."""
+    suite = Suite(
+        name="s", samples=(), data=DataCard(name="d", digest="", samples=0, tasks=0)
+    )
+    usual = identify(root)
+    changed = identify(root, replace(SFT, **otherwise))
+
+    assert changed.digest == usual.digest
+    assert identity(changed, suite, Decoding()) != identity(usual, suite, Decoding())
+
+
+def test_any_of_several_devices_is_the_same(root: Path) -> None:
+    """Workers of one run have a device each, and so may two runs."""
+    first, second = (
+        identify(root, replace(SFT, device=f"cuda:{number}")) for number in (0, 1)
+    )
+
+    assert first == second

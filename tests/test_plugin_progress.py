@@ -46,7 +46,7 @@ def server(gate: threading.Event) -> Iterator[chat_server.Chat]:
 
     def behave(asked: Asked) -> Answer:
         if asked.words.endswith(tuple(f"b-{n}" for n in range(10, 40))):
-            gate.wait(15)
+            gate.wait(120)
         return says("aws s3api list-objects-v2 --bucket b-1")
 
     with chat_server.serve(behave) as chat:

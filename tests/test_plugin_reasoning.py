@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from chat_server import Answer, Asked, Chat, plain, serve
+from chat_server import Answer, Asked, Chat, plain, refuses, serve
 from projects import target
 
 from pytest_awsbench.models.listing import PROBES
@@ -170,6 +170,27 @@ def test_still_cut_off(project: pytest.Pytester, configure: Any) -> None:
     ])
 
 
+def test_a_second_budget_without_room(
+    project: pytest.Pytester, chat: Chat, configure: Any
+) -> None:
+    """Where the larger budget fits nowhere, the first answer stands, cut off."""
+    chat.behave = lambda asked: (
+        refuses(400, "the request exceeds the available context size")
+        if asked.body["max_tokens"] > 128
+        else thinks(asked)
+    )
+    configure("retry_truncated = 2048")
+
+    result = project.runpytest(SERVED, *DATASET)
+
+    assert result.parseoutcomes()["truncated"] == 12
+    result.stdout.fnmatch_lines([
+        " 12 of 40 truncated at 128 tokens, asked again with 2048: exact_match 70.0% →"
+        " 70.0%*",
+        " 12 of 40 truncated by the context window: *",
+    ])
+
+
 def test_draws_are_asked_again(
     project: pytest.Pytester, chat: Chat, configure: Any
 ) -> None:
@@ -188,13 +209,13 @@ def test_the_second_budget_is_part_of_the_identity(
 ) -> None:
     """Kept answers are served for the same budgets only, and keep both answers."""
     configure("retry_truncated = 2048")
-    project.runpytest_subprocess(SERVED, *DATASET)
+    project.runpytest(SERVED, *DATASET)
     first = len(chat.asked)
 
-    kept = project.runpytest_subprocess(SERVED, *DATASET, "--awsbench-resume")
+    kept = project.runpytest(SERVED, *DATASET, "--awsbench-resume")
     resumed = len(chat.asked) - first
     configure("retry_truncated = 200")
-    project.runpytest_subprocess(SERVED, *DATASET, "--awsbench-resume")
+    project.runpytest(SERVED, *DATASET, "--awsbench-resume")
 
     assert resumed == PROBED
     kept.stdout.fnmatch_lines([" 12 of 40 truncated at 128 tokens, asked again *"])
@@ -204,7 +225,7 @@ def test_the_second_budget_is_part_of_the_identity(
 @pytest.mark.usefixtures("configure")
 def test_older_journal(project: pytest.Pytester, chat: Chat) -> None:
     """A journal of before there was reasoning in it is read, and its answers kept."""
-    project.runpytest_subprocess(SERVED, *DATASET)
+    project.runpytest(SERVED, *DATASET)
     path = journal(project)
     head, *rows = [json.loads(line) for line in path.read_text().splitlines()]
     assert "retry_truncated" not in head["decoding"]
@@ -214,7 +235,7 @@ def test_older_journal(project: pytest.Pytester, chat: Chat) -> None:
     path.write_text("".join(json.dumps(row) + "\n" for row in [head, *rows]))
     asked = len(chat.asked)
 
-    result = project.runpytest_subprocess(SERVED, *DATASET, "--awsbench-resume")
+    result = project.runpytest(SERVED, *DATASET, "--awsbench-resume")
 
     assert result.parseoutcomes()["exact"] == 28
     assert len(chat.asked) - asked == PROBED
@@ -225,10 +246,10 @@ def test_gate_says_what_the_budget_did(
 ) -> None:
     """A drop that a budget made is red, and the verdict says that it was the budget."""
     configure("max_tokens = 400")
-    project.runpytest_subprocess(SERVED, *DATASET, "--snapshot-update")
+    project.runpytest(SERVED, *DATASET, "--snapshot-update")
     configure("max_tokens = 128")
 
-    result = project.runpytest_subprocess(SERVED, *DATASET)
+    result = project.runpytest(SERVED, *DATASET)
 
     assert result.ret == 1
     result.stdout.fnmatch_lines([

@@ -3,10 +3,9 @@
 import os
 import re
 import socket
-import threading
-import time
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 
 import pytest
 from chat_server import Answer, Asked, Behaviour, Chat, models, refuses, says, serve
@@ -191,6 +190,24 @@ def test_names_that_look_alike(project: pytest.Pytester, chat: Chat) -> None:
     assert all(re.fullmatch(r"a-b(-[0-9a-f]{6})?", name) for name in named)
 
 
+def test_truncation_is_told_with_the_rank(project: pytest.Pytester, chat: Chat) -> None:
+    """A zero that the budget made is not taken for a bad model."""
+    chat.pages["/v1/models"] = models("small", "large", "cut")
+
+    def thinks_long(asked: Asked) -> Answer:
+        cut = asked.body["model"] == "cut" and number_of(asked) is not None
+        return says("<think>Well", stop="length") if cut else right(asked)
+
+    chat.behave = thinks_long
+
+    result = project.runpytest(screen(chat), *DATASET)
+
+    result.stdout.fnmatch_lines([
+        "*3 models by exact_match*",
+        "truncated, which counts as 0 and says little of the model: cut 40 of 40*",
+    ])
+
+
 def test_two_servers(project: pytest.Pytester, chat: Chat) -> None:
     """Models of one name on two servers are two models."""
     with serve(right) as other:
@@ -259,7 +276,7 @@ def test_one_failing_model(project: pytest.Pytester, chat: Chat) -> None:
         moody=lambda a: refuses(404, "swapped") if number_of(a) == 7 else right(a),
     )
 
-    result = project.runpytest_subprocess(screen(chat), *DATASET)
+    result = project.runpytest(screen(chat), *DATASET)
 
     assert result.ret == 75
     counts = result.parseoutcomes()
@@ -362,7 +379,7 @@ BAD = {
     ),
     "a name that is not served": (
         lambda chat: setattr(chat, "behave", lambda _: refuses(404, "no such model")),
-        "{url}#smal", "404: no such model; it serves small, large: set model to one",
+        "{url}#medium", "404: no such model; it serves small, large: set model to one",
     ),
     "no /v1": (lists("small"), "{root}#small", "the API is at {api}: give that as"),
     "no /v1, of a pattern": (lists("small"), "{root}#*", "the API is at {api}: give"),
@@ -437,36 +454,28 @@ def free_port() -> int:
 # Servers that are still loading
 
 
-@contextmanager
-def serving_later(port: int, seconds: float) -> Iterator[None]:
-    """Serve on a port after a while."""
-    over = threading.Event()
-
-    def later() -> None:
-        time.sleep(seconds)
-        with serve(right, port):
-            over.wait()
-
-    thread = threading.Thread(target=later)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join()
-
-
 @pytest.mark.parametrize("model", ["small", "*"])
 def test_server_that_listens_later(project: pytest.Pytester, model: str) -> None:
     """vLLM and SGLang listen once their weights are loaded: the run waits for that."""
     port = free_port()
     configure(project, table(port, model))
+    run = [sys.executable, "-m", "pytest", "--awsbench-model=served", *DATASET]
+    with subprocess.Popen(
+        run,
+        cwd=project.path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as process:
+        assert process.stderr is not None
+        waiting = process.stderr.readline()
 
-    with serving_later(port, 1.0):
-        result = project.runpytest("--awsbench-model=served", *DATASET)
+        with serve(right, port):
+            _, more = process.communicate()
 
-    assert result.ret == 0
-    assert result.stderr.str().count("waiting up to 60 s for it to start") == 1
+    assert process.returncode == 0
+    assert "waiting up to 60 s for it to start" in waiting
+    assert "waiting" not in more
 
 
 @pytest.mark.parametrize("model", ["small", "*"])

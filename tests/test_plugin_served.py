@@ -87,7 +87,7 @@ def test_configured(
         """
     )
 
-    result = project.runpytest_subprocess(
+    result = project.runpytest(
         "--awsbench-model=served", *DATASET, "--snapshot-update", "-vv"
     )
 
@@ -150,14 +150,14 @@ def test_lost_answer(project: pytest.Pytester, chat: Chat) -> None:
 
     def moody(asked: Asked) -> Answer:
         lost = asked.words.endswith("bucket b-7")
-        return refuses(500, "no luck") if lost else knows(asked)
+        return refuses(500, "no luck", Retry_After="0") if lost else knows(asked)
 
     chat.behave = moody
-    first = project.runpytest_subprocess(inline(chat), *DATASET, "-rE")
+    first = project.runpytest(inline(chat), *DATASET, "-rE")
     asked = len(chat.asked)
     chat.behave = knows
 
-    again = project.runpytest_subprocess(inline(chat), *DATASET, "--awsbench-resume")
+    again = project.runpytest(inline(chat), *DATASET, "--awsbench-resume")
 
     assert (first.ret, again.ret) == (75, 0)
     first.stdout.fnmatch_lines([
@@ -166,6 +166,33 @@ def test_lost_answer(project: pytest.Pytester, chat: Chat) -> None:
     again.stdout.fnmatch_lines(["exact_match * 100.0%"])
     # Its chunk is asked again, in the same company; no other is.
     assert len(chat.asked) - asked == PROBED + 8
+
+
+def test_another_request_is_not_resumed(project: pytest.Pytester, chat: Chat) -> None:
+    """Another extra_body is another question; its text is kept nowhere."""
+    path = project.path / "pyproject.toml"
+    configured = path.read_text()
+
+    def run(mode: str) -> int:
+        path.write_text(
+            configured
+            + f"""
+            [tool.awsbench.models.served]
+            backend = "openai"
+            base_url = "{chat.url}"
+            model = "small"
+            extra_body = {{ mode = "{mode}" }}
+            """
+        )
+        before = len(chat.asked)
+        project.runpytest("--awsbench-model=served", *DATASET, "--awsbench-resume")
+        return len(chat.asked) - before
+
+    asked = [run("quick-mode"), run("quick-mode"), run("slow-mode")]
+
+    assert asked == [PROBED + 40, PROBED, PROBED + 40]
+    kept = [p.read_bytes() for p in project.path.rglob(".awsbench/**/*") if p.is_file()]
+    assert not any(b"quick-mode" in text for text in kept)
 
 
 def test_draws(project: pytest.Pytester, chat: Chat) -> None:

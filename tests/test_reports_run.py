@@ -342,9 +342,24 @@ def test_missing_run_names_those_that_exist(project: pytest.Pytester) -> None:
         ({}, 2, "numeric", "near-ties at 2 tokens"),
         ({"versions": {"torch": "3"}}, 0, "numeric", "torch 2 then, 3 now"),
         ({"chunk_size": 8}, 0, "numeric", "chunks of 32 prompts then, of 8 now"),
+        (
+            {"files": {"path": "x", "dtype": "float32", "torch_compile": True}},
+            0,
+            "numeric",
+            "torch_compile default then, True now",
+        ),
         ({}, 0, "real", "no near-tie"),
         (
             {"digest": "b", "files": {"path": "x", "dtype": "bfloat16"}},
+            0,
+            "numeric",
+            "dtype float32 there, bfloat16 here",
+        ),
+        (
+            {
+                "digest": "b",
+                "files": {"path": "x", "dtype": "bfloat16", "device": "cuda"},
+            },
             0,
             "numeric",
             "dtype float32 there, bfloat16 here",

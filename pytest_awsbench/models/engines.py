@@ -35,11 +35,13 @@ class _Place:
     facts: tuple[str, ...] = ()
     known_by: str = ""
     """A key without which the page is another's."""
+    owner: str = ""
+    """Who owns the models of its list, where the page alone tells too little."""
 
 
 #: The documents of the engines name these pages, in the order in which they are tried.
 _PLACES: Final = (
-    _Place("vLLM", "version", "version", known_by="version"),
+    _Place("vLLM", "version", "version", known_by="version", owner="vllm"),
     _Place("SGLang", "get_server_info", "version", known_by="tp_size"),
     _Place(
         "SGLang",
@@ -48,7 +50,6 @@ _PLACES: Final = (
         known_by="is_generation",
     ),
     _Place("llama.cpp", "props", "build_info", ("model_path",), "total_slots"),
-    _Place("Ollama", "api/version", "version", known_by="version"),
     _Place("TGI", "info", "version", ("model_id", "model_sha"), "model_id"),
     _Place(
         "LM Studio",
@@ -68,18 +69,28 @@ def engine_of(spec: ServedSpec, peek: Peek) -> Engine:
     url = spec.base_urls[0]
     root = url.removesuffix("/v1")
     name, version = "", ""
-    facts = dict(_listed(_row(peek(f"{url}/models"), spec.model)))
+    row = _row(peek(f"{url}/models"), spec.model)
+    facts = dict(_listed(row))
     for place in _PLACES:
         if name not in {"", place.engine}:
+            continue
+        if place.owner and place.owner != row.get("owned_by"):
             continue
         page = peek(f"{root}/{place.path.format(model=quote(spec.model))}")
         if isinstance(page, Mapping) and place.known_by in page:
             name = place.engine
             version = version or str(page.get(place.version) or "")
             facts |= _plain(page, place.facts)
-    if name == "Ollama":
-        facts |= _plain(_tag(peek(f"{root}/api/tags"), spec.model), ("digest",))
+    # Others answer at these addresses of Ollama, too, such as llama.cpp.
+    if not name and (tag := _tag(peek(f"{root}/api/tags"), spec.model)):
+        name, version = "Ollama", _version(peek(f"{root}/api/version"))
+        facts |= _plain(tag, ("digest",))
     return Engine(name=name, version=version, facts=facts)
+
+
+def _version(page: object) -> str:
+    """Return the version that a page tells."""
+    return str(page.get("version") or "") if isinstance(page, Mapping) else ""
 
 
 def _listed(row: Mapping[str, Any]) -> Iterator[tuple[str, str | int | float]]:

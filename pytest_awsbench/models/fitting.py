@@ -10,11 +10,15 @@ from pytest_awsbench.errors import TooLongError
 from pytest_awsbench.models.refusals import OverflowingError
 from pytest_awsbench.models.replies import Answered, read_reply
 from pytest_awsbench.models.requesting import Requests
-from pytest_awsbench.records import Completion
 
 
 class Fitting:
-    """Repeats a request that asks for more than fits; usable from many threads."""
+    """Repeats a request that asks for more than fits; usable from many threads.
+
+    An answer that began and has no room to end is the model's, and cut off. One that
+    could not begin is lost: the context was chosen when the server was started, the
+    model was never asked, and a larger one mends it.
+    """
 
     def __init__(self, requests: Requests) -> None:
         self._requests = requests
@@ -36,7 +40,8 @@ class Fitting:
             budget: the tokens that it asks for.
 
         Raises:
-            InfraError: if the answer is lost, or the prompt longer than the context.
+            InfraError: if the answer is lost.
+            TooLongError: if the context has no room for any answer.
             ModelError: if the server refuses to answer as configured.
 
         """
@@ -68,7 +73,7 @@ class Fitting:
         _refuse_prompt(refusal, budget)
         found, limit = refusal.overflow, limit_of(body)
         if found.context is None:
-            return self._unanswered()
+            raise _no_room(refusal) from refusal
         room = found.room(budget)
         # Without a limit servers give what is left, which is less than was asked for.
         smaller = {name: value for name, value in body.items() if name != limit}
@@ -77,20 +82,12 @@ class Fitting:
             answered = self._asked(client, smaller, budget)
         except OverflowingError as again:
             _refuse_prompt(again, room or 0)
-            return self._unanswered()
+            raise _no_room(again) from again
         self._count(
             f"answers had less room than {budget} tokens: the served context is"
             f" {found.context}"
         )
         return answered
-
-    def _unanswered(self) -> Answered:
-        """Return an answer that is cut off before it began."""
-        self._count(
-            "answers found no room in the served context: shorten the prompts, lower"
-            " max_tokens, or serve a larger one"
-        )
-        return Answered(completion=Completion(text="", stop="context"))
 
     def _count(self, what: str) -> None:
         """Count what a note says."""
@@ -119,4 +116,12 @@ def _refuse_prompt(refusal: OverflowingError, budget: int) -> None:
     raise TooLongError(
         f"the prompt has {tokens} tokens, the served context holds {found.context}:"
         f" shorten the prompt, or serve a larger context; {refusal}"
+    )
+
+
+def _no_room(refusal: OverflowingError) -> TooLongError:
+    """Return the error for a prompt beside which no answer fits."""
+    return TooLongError(
+        "prompt and answer do not fit into the served context: shorten the prompt,"
+        f" lower max_tokens, or serve a larger context; {refusal}"
     )

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from pytest_awsbench.errors import ModelError
+from pytest_awsbench.models.digests import combined
 from pytest_awsbench.models.endpoints import ServedSpec
 from pytest_awsbench.models.engines import Engine, engine_of
 from pytest_awsbench.models.probing import PROBES, probe
@@ -26,7 +27,8 @@ __all__ = ["PROBES", "Identity", "card", "identity", "list_models", "no_chat"]
 
 #: How engines say that a model is for something else, such as ranking or speech.
 _NO_CHAT: Final = re.compile(
-    r"not support.{0,40}\b(chat|generat|completion)|\bnot (a chat model|llm)\b",
+    r"not support.{0,40}\b(chat|generation|generate|completion)"
+    r"|\bnot (a chat model|llm)\b",
     re.IGNORECASE | re.DOTALL,
 )
 
@@ -127,6 +129,9 @@ def card(name: str, spec: ServedSpec, found: Identity | None) -> ModelCard:
     """
     hosts = ", ".join(urlsplit(url).netloc for url in spec.base_urls)
     told: dict[str, Any] = {"model": spec.model, "base_url": list(spec.base_urls)}
+    if spec.extra_body:
+        # Digested: what a proxy wants to be sent may be a secret.
+        told["extra_body"] = combined(dict(spec.extra_body))
     if found is not None:
         told |= {
             "served_as": found.model,

@@ -112,10 +112,27 @@ def card(spec: ModelSpec, files: Files, cache: Path | None = None) -> ModelCard:
             "adapter_revision": spec.adapter_revision,
             "quantization": spec.quantization,
             "dtype": spec.dtype,
-            **({"device_map": spec.device_map} if spec.device_map else {}),
-            **({"torch_compile": True} if spec.torch_compile else {}),
+            **_computed(spec),
         },
     )
+
+
+def _computed(spec: ModelSpec) -> dict[str, str | bool]:
+    """Return how a model is computed, as far as that is not left to the machine.
+
+    Which of several GPUs it is changes nothing.
+
+    >>> _computed(ModelSpec(name="sft", device="cuda:1", attn_implementation="eager"))
+    {'device': 'cuda', 'attn_implementation': 'eager'}
+    """
+    device = spec.device.partition(":")[0]
+    chosen = {
+        "device": "" if device == "auto" else device,
+        "device_map": spec.device_map,
+        "attn_implementation": spec.attn_implementation,
+        "torch_compile": spec.torch_compile,
+    }
+    return {key: value for key, value in chosen.items() if value}
 
 
 def template_text(spec: ModelSpec) -> str | None:
