@@ -120,7 +120,8 @@ def ranking_notes(ranking: Ranking) -> Iterator[str]:
         yield f"{PARTIAL} answers were lost: ranked by those that are there"
     if ranking.best is None:
         return
-    unit = ranking.models[0].means[ranking.primary].unit
+    known = ranking.models[0].means.get(ranking.primary)
+    unit: Unit = "share" if known is None else known.unit
     apart = [other for other in ranking.others if other.apart]
     alike = [other for other in ranking.others if not other.apart]
     plural = "s" if ranking.pairs > 1 else ""

@@ -101,7 +101,7 @@ def as_document(other: RunDocument, found: Sequence[Compared]) -> RunDocument:
             "means": {m: {**mean, "old": olds.get(m)} for m, mean in means},
         })
     notes = [note for one in found for note in one.notes]
-    data = {**other.data, "runs": runs, "comparisons": [], "claims": []}
+    data = {**other.data, "runs": runs, "comparisons": [], "rankings": [], "claims": []}
     return RunDocument({**data, "notes": [*other.data["notes"], *notes]}, other.folder)
 
 
