@@ -278,7 +278,7 @@ def test_unknown_device(base: Path) -> None:
     complaint(
         replace(tiny_model.spec("m", base), device="tpu9"),
         ConfigError,
-        "use auto, cpu, cuda or cuda:N",
+        "use auto, cpu, cuda, cuda:N or mps",
     )
 
 

@@ -293,7 +293,7 @@ def test_one_failing_model(project: pytest.Pytester, chat: Chat) -> None:
         "broken[*] * 0 * 40 * - *",
         "[*] answers were lost: ranked by those that are there",
         "told apart from small by exact_match (*1 pair): none;"
-        " not told apart: moody[*] (+0.0pp, p=1.000)",
+        " not told apart: moody (+0.0pp, p=1.000)",
     ])
 
 
