@@ -16,6 +16,13 @@ pytest.importorskip("openenv")
 
 pytestmark = [pytest.mark.torch, pytest.mark.live]
 
+#: Ctrl-C reaches it also where the tests run in the background of a shell, which
+#: lets its children ignore it.
+PYTEST = """
+import signal, sys, pytest
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.exit(pytest.console_main())
+"""
 SOME = ("-m", "env", "--awsbench-tasks=builtin#2 per tier")
 
 
@@ -82,7 +89,7 @@ def test_company_changes_nothing(pytester: pytest.Pytester) -> None:
 def test_server_ends_with_its_run(pytester: pytest.Pytester, how: int) -> None:
     """After Ctrl-C, and after kill -9, no process of the environment is left."""
     run = subprocess.Popen(
-        [sys.executable, "-m", "pytest", "--awsbench-model=sft", "-m", "env"],
+        [sys.executable, "-c", PYTEST, "--awsbench-model=sft", "-m", "env"],
         cwd=pytester.path,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
@@ -94,7 +101,10 @@ def test_server_ends_with_its_run(pytester: pytest.Pytester, how: int) -> None:
     assert servers(pytester.path)
 
     os.kill(run.pid, how)
-    run.wait(60)
+    try:
+        run.wait(60)
+    finally:
+        run.kill()
 
     while servers(pytester.path) and time.monotonic() < deadline:
         time.sleep(0.1)
