@@ -28,6 +28,27 @@ def points(value: float, sign: str = "+") -> str:
     return f"{100 * value:{sign}.1f}pp"
 
 
+def value(of: float | None, unit: str) -> str:
+    """Return a mean: a share in percent, or a plain number."""
+    return number(of) if unit == "number" else percent(of)
+
+
+def difference(of: float | None, unit: str, sign: str = "+") -> str:
+    """Return a change: of shares in percentage points."""
+    if of is None:
+        return "n/a"
+    return f"{of:{sign}.3g}" if unit == "number" else points(of, sign)
+
+
+def span(low: float | None, high: float | None, unit: str, sign: str = "") -> str:
+    """Return an interval; of shares in percent, or in points where it has signs."""
+    if low is None or high is None:
+        return "unknown"
+    if unit == "number":
+        return f"{low:{sign}.3g} ... {high:{sign}.3g}"
+    return f"{100 * low:{sign}.1f} ... {100 * high:{sign}.1f}"
+
+
 def aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """Yield rows as lines whose columns stand below each other."""
     widths: Mapping[int, int] = {

@@ -91,7 +91,7 @@ def stored_answers(folder: Path, run: Mapping[str, Any]) -> dict[str, tuple[str,
     return {
         row["sample_id"]: (
             row["outcome"],
-            played.get(row["sample_id"]) or _stored(row["completion"]),
+            played.get(row["sample_id"]) or stored_text(row["completion"]) or "",
         )
         for row in run["results"]
     }
@@ -151,10 +151,11 @@ def _runs(path: Path, baseline: Baseline) -> Iterator[tuple[str, Mapping[str, An
         return  # a run of another version, or a torn one, says nothing here
 
 
-def _stored(completion: Mapping[str, Any]) -> str:
+def stored_text(completion: Mapping[str, Any]) -> str | None:
     """Return the text of a stored answer: of several the first, of episodes none."""
     first = completion["draws"][0] if "draws" in completion else completion
-    return str(first.get("text", ""))
+    text: str | None = first.get("text")
+    return text
 
 
 def _commands(folder: Path, model: str) -> dict[str, str]:

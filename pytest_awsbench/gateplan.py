@@ -89,16 +89,23 @@ def check_gates(
         if table.suite not in {*suites, "dataset", "env"}:
             known = ", ".join(suites)
             raise ConfigError(f"{where}.suite = {table.suite!r}: known: {known}")
-        if table.suite == "env" and table.metric in CONDITIONAL:
-            raise ConfigError(
-                f"{where}.metric = {table.metric!r} is shown, but cannot be gated:"
-                f" {CONDITIONAL[table.metric]}"
-            )
-        if table.against is not None and table.against not in options.known:
-            known = ", ".join(options.known)
-            raise ConfigError(f"{where}.against = {table.against!r}: known: {known}")
+        _check_named(where, table, table.suite, options)
         if table.suite in suites:
             _check_fit(where, table, suites[table.suite], own_metrics=own_metrics)
+
+
+def _check_named(
+    where: str, table: GateTable | Gate, suite: str, options: Options
+) -> None:
+    """Refuse a metric that is shown alone, and a model that nobody knows."""
+    if suite == "env" and table.metric in CONDITIONAL:
+        raise ConfigError(
+            f"{where}.metric = {table.metric!r} is shown, but cannot be gated:"
+            f" {CONDITIONAL[table.metric]}"
+        )
+    if table.against is not None and table.against not in options.known:
+        known = ", ".join(options.known)
+        raise ConfigError(f"{where}.against = {table.against!r}: known: {known}")
 
 
 def _check_fit(
@@ -190,14 +197,7 @@ def _check_gate(
 ) -> None:
     """Refuse a gate that names what does not exist: it would be green for ever."""
     where = f"gate {gate.name!r} on {suite.name}"
-    if suite.name == "env" and gate.metric in CONDITIONAL:
-        raise ConfigError(
-            f"{where}.metric = {gate.metric!r} is shown, but cannot be gated:"
-            f" {CONDITIONAL[gate.metric]}"
-        )
-    if gate.against is not None and gate.against not in options.known:
-        known = ", ".join(options.known)
-        raise ConfigError(f"{where}.against = {gate.against!r}: known: {known}")
+    _check_named(where, gate, suite.name, options)
     own_metrics = bool(config.hook.pytest_awsbench_score.get_hookimpls())
     _check_fit(where, gate, suite, own_metrics=own_metrics)
 

@@ -17,7 +17,7 @@ from pytest_awsbench.figures import Figures, Ranking, SideBySide
 from pytest_awsbench.flips import Flip
 from pytest_awsbench.gates import Verdict
 from pytest_awsbench.ledger import Account, counts
-from pytest_awsbench.records import Result
+from pytest_awsbench.records import Answer, Result
 from pytest_awsbench.suites.suite import Suite
 from pytest_awsbench.truncation import truncation_of
 from pytest_awsbench.verdicts import line
@@ -201,7 +201,7 @@ def _run(account: Account, found: Findings, out: Path) -> dict[str, Any]:
         "flips": [asdict(flip) for flip in found.flips],
         "throughput": found.throughput,
         "results": [
-            _result(account.results[sample.id])
+            result_document(account.results[sample.id])
             for sample in account.suite.samples
             if sample.id in account.results
         ],
@@ -236,7 +236,7 @@ def _baseline(account: Account) -> dict[str, Any] | None:
     }
 
 
-def _result(result: Result) -> dict[str, Any]:
+def result_document(result: Result) -> dict[str, Any]:
     """Return one result; of episodes without their turns, which are in a file."""
     row = result.to_json()
     if isinstance(result.completion, Play):
@@ -248,12 +248,20 @@ def _result(result: Result) -> dict[str, Any]:
 def episode_rows(accounts: Iterable[Account]) -> Iterator[dict[str, Any]]:
     """Yield every episode that was played, turn by turn."""
     for account in accounts:
-        for sample_id, result in account.results.items():
-            if isinstance(result.completion, Play):
-                for trial, episode in enumerate(result.completion.episodes):
-                    yield {
-                        "model": account.model.name,
-                        "item": sample_id,
-                        "trial": trial,
-                        **episode.to_json(),
-                    }
+        found = {i: result.completion for i, result in account.results.items()}
+        yield from played(account.model.name, found)
+
+
+def played(model: str, answers: Mapping[str, Answer]) -> Iterator[dict[str, Any]]:
+    """Yield a model's episodes, turn by turn.
+
+    Args:
+        model: its name.
+        answers: by item id; what is no episode is left out.
+
+    """
+    for sample_id, answer in answers.items():
+        if isinstance(answer, Play):
+            for trial, episode in enumerate(answer.episodes):
+                head = {"model": model, "item": sample_id, "trial": trial}
+                yield {**head, **episode.to_json()}

@@ -4,6 +4,7 @@ import os
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -365,7 +366,8 @@ def blamed() -> Iterator[None]:
         raise pytest.UsageError(f"awsbench: {error}") from error
 
 
-def library_versions() -> dict[str, str]:
+@cache
+def library_versions() -> Mapping[str, str]:
     """Return the versions of the libraries that a result may depend on."""
     found: dict[str, str] = {}
     for name in LIBRARIES:

@@ -1,5 +1,6 @@
 """A verdict as text: the one line that is shown everywhere."""
 
+from pytest_awsbench.cells import difference, span
 from pytest_awsbench.gates import Verdict
 
 
@@ -25,18 +26,12 @@ def line(verdict: Verdict) -> str:
 
 def amount(verdict: Verdict, value: float, sign: str = "+") -> str:
     """Return a difference of the metric: in points, or in its own unit."""
-    if verdict.unit == "number":
-        return f"{value:{sign}.3g}"
-    return f"{100 * value:{sign}.1f}pp"
+    return difference(value, verdict.unit, sign)
 
 
 def interval(verdict: Verdict) -> str:
     """Return the 90 % interval; of shares in points."""
-    if verdict.low is None or verdict.high is None:
-        return "unknown"
-    if verdict.unit == "number":
-        return f"{verdict.low:+.3g} ... {verdict.high:+.3g}"
-    return f"{100 * verdict.low:+.1f} ... {100 * verdict.high:+.1f}"
+    return span(verdict.low, verdict.high, verdict.unit, "+")
 
 
 def p_text(p: float) -> str:

@@ -34,13 +34,13 @@ LAYERS = """
     options flags hookspecs
     ranking tables curvelines reproducing
     measuring earlier runfile flips figures
-    hardware truncation cells
+    hardware truncation
     hygiene
     ledger stores
     screening naming config
     repeating
     foresight
-    baselines judging comparing pairing verdicts gates
+    baselines judging comparing pairing verdicts gates cells
     answering journal engine chunks
     throughput
     suites.builtin suites.dataset suites.env suites.selecting

@@ -4,7 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pytest_awsbench.reports.units import Document, difference
+from pytest_awsbench.cells import difference
+from pytest_awsbench.reports.units import Document
 
 
 Tone = Literal["bad", "good", "unsure", "plain"]

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from pytest_awsbench import cells
 from pytest_awsbench.errors import ReportError
 from pytest_awsbench.figures import Ranking
 from pytest_awsbench.ranking import ranking_notes, ranking_rows
@@ -163,9 +164,9 @@ def _environment() -> "jinja2.Environment":
     environment.filters["svg"] = _trusted
     environment.filters["words"] = _words
     environment.globals.update(
-        value=units.value,
-        difference=units.difference,
-        span=units.span,
+        value=cells.value,
+        difference=cells.difference,
+        span=cells.span,
         signs=overview.SIGNS,
         tone=overview.tone,
     )

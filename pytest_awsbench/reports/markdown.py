@@ -10,6 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Any
 
+from pytest_awsbench.earlier import stored_text
 from pytest_awsbench.figures import Ranking
 from pytest_awsbench.flips import other_metric
 from pytest_awsbench.ranking import ranking_notes, ranking_rows
@@ -169,7 +170,7 @@ def _flip(run: Mapping[str, Any], flip: Mapping[str, Any], primary: str) -> str:
     """Return one change with its answers."""
     new = next(
         (
-            _answer(r["completion"])
+            stored_text(r["completion"])
             for r in run["results"]
             if r["sample_id"] == flip["id"]
         ),
@@ -184,13 +185,6 @@ def _flip(run: Mapping[str, Any], flip: Mapping[str, Any], primary: str) -> str:
         f" ({flip['old_outcome'] or '?'} → {flip['new_outcome']}{label})"
         + (f": {' → '.join(answers)}" if answers else "")
     )
-
-
-def _answer(completion: Mapping[str, Any]) -> str | None:
-    """Return an answer's text, of several the first; episodes have none here."""
-    first = completion["draws"][0] if "draws" in completion else completion
-    text: str | None = first.get("text")
-    return text
 
 
 def _lost(data: Mapping[str, Any]) -> Iterator[str]:

@@ -5,8 +5,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from pytest_awsbench.cells import difference, value
 from pytest_awsbench.reports.headline import Tone
-from pytest_awsbench.reports.units import Document, difference, seconds, value
+from pytest_awsbench.reports.units import Document, seconds
 
 
 SIGNS: Final = {"bad": "✕", "good": "✓", "unsure": "?", "plain": "–"}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from pytest_awsbench.cells import difference
 from pytest_awsbench.reports.svg import (
     ACCENT,
     BAD,
@@ -20,7 +21,7 @@ from pytest_awsbench.reports.svg import (
     UNSURE,
     inline,
 )
-from pytest_awsbench.reports.units import Document, difference
+from pytest_awsbench.reports.units import Document
 
 
 if TYPE_CHECKING:

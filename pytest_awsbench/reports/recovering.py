@@ -15,7 +15,9 @@ from pytest_awsbench.records import (
     Sample,
     answer_from_json,
 )
-from pytest_awsbench.scoring import answers, episodes
+from pytest_awsbench.runfile import played, result_document
+from pytest_awsbench.scoring import answers
+from pytest_awsbench.suites.env import of_episodes
 from pytest_awsbench.suites.suite import Suite, data_card, pooled, with_first
 
 
@@ -34,13 +36,13 @@ def recovered(
 
     """
     runs, notes = [], list(data["notes"])
-    played: list[dict[str, Any]] = []
+    episodes: list[dict[str, Any]] = []
     for run in data["runs"]:
         found = dict(_answers(folder.parent, run))
         asked = data["suites"][run["suite"]]
         samples = [_sample(row) for row in asked["samples"] if row["id"] in found]
         results = [_result(asked, s, found[s.id]) for s in samples]
-        played += _episodes(run, found)
+        episodes += played(run["model"]["name"], found)
         notes.append(
             f"{run['node_prefix']}: the run was killed; its journal holds"
             f" {len(results)} of {len(asked['samples'])} answers"
@@ -50,9 +52,9 @@ def recovered(
             "complete": False,
             "truncation": None,
             "outcomes": counts(results),
-            "results": [_plain(result) for result in results],
+            "results": [result_document(result) for result in results],
         })
-    return {**data, "runs": runs, "notes": notes}, folder, played
+    return {**data, "runs": runs, "notes": notes}, folder, episodes
 
 
 def _answers(out: Path, run: Mapping[str, Any]) -> Iterator[tuple[str, Answer]]:
@@ -71,15 +73,7 @@ def _answers(out: Path, run: Mapping[str, Any]) -> Iterator[tuple[str, Answer]]:
 def _result(asked: Mapping[str, Any], sample: Sample, answer: Answer) -> Result:
     """Score an answer as the run would have, where its suite is one of ours."""
     if isinstance(answer, Play):
-        scores, squares = episodes.trial_scores(answer)
-        return Result(
-            sample_id=sample.id,
-            completion=answer,
-            scores=scores,
-            outcome=episodes.outcome(answer),
-            k=len(answer.episodes),
-            squares=squares,
-        )
+        return of_episodes(sample.id, answer)
     if isinstance(answer, Draws):
         return pooled(answer, [_result(asked, sample, a) for a in answer.completions])
     metrics = {metric["name"]: metric["version"] for metric in asked["metrics"]}
@@ -98,24 +92,3 @@ def _sample(row: Mapping[str, Any]) -> Sample:
     """Return a sample as it was asked."""
     prompt = tuple(Message(**message) for message in row["prompt"])
     return Sample(**{**row, "prompt": prompt})
-
-
-def _plain(result: Result) -> dict[str, Any]:
-    """Return a result as run.json holds it: of episodes the number of turns."""
-    row = result.to_json()
-    for episode in row["completion"].get("episodes", ()):
-        episode["turns"] = len(episode["turns"])
-    return row
-
-
-def _episodes(
-    run: Mapping[str, Any], found: Mapping[str, Answer]
-) -> Iterator[dict[str, Any]]:
-    """Yield the episodes that were played, turn by turn."""
-    for sample_id, answer in found.items():
-        for trial, episode in enumerate(
-            answer.episodes if isinstance(answer, Play) else ()
-        ):
-            name = run["model"]["name"]
-            head = {"model": name, "item": sample_id, "trial": trial}
-            yield {**head, **episode.to_json()}

@@ -30,16 +30,21 @@ class EnvSuite(Suite):
         """Score all trials of a task; `extra` holds the scores of other scorers."""
         if not isinstance(completion, Play):
             raise TypeError(f"suite {self.name} asks for episodes, not for one answer")
-        scores, squares = scoring.trial_scores(completion)
-        scores |= {score.metric: score.value for score in extra}
-        return Result(
-            sample_id=sample.id,
-            completion=completion,
-            scores=scores,
-            outcome=scoring.outcome(completion),
-            k=len(completion.episodes),
-            squares=squares,
-        )
+        return of_episodes(sample.id, completion, extra)
+
+
+def of_episodes(sample_id: str, play: Play, extra: Sequence[Score] = ()) -> Result:
+    """Score all trials of a task; `extra` holds the scores of other scorers."""
+    scores, squares = scoring.trial_scores(play)
+    scores |= {score.metric: score.value for score in extra}
+    return Result(
+        sample_id=sample_id,
+        completion=play,
+        scores=scores,
+        outcome=scoring.outcome(play),
+        k=len(play.episodes),
+        squares=squares,
+    )
 
 
 def env_suite(
