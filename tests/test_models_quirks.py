@@ -4,7 +4,7 @@ The server here is a loopback process that speaks as those engines do; the texts
 what they were seen to send, with numbers of our own.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -19,22 +19,16 @@ from chat_server import (
     says,
     serve,
 )
+from served_models import Served, ask, models_of
 
 from pytest_awsbench.errors import InfraError, ModelError, TooLongError
 from pytest_awsbench.models.endpoints import ServedSpec
-from pytest_awsbench.models.listing import card, list_models
-from pytest_awsbench.models.served import ServedModel
-from pytest_awsbench.records import Completion, Decoding, Message, Prompt
+from pytest_awsbench.models.listing import list_models
+from pytest_awsbench.records import Completion, Decoding
 
 
-Served = Callable[..., ServedModel]
 BUDGET = 512
 DECODING = Decoding(max_new_tokens=BUDGET)
-
-
-def ask(*words: str) -> list[Prompt]:
-    """Return prompts of one message each."""
-    return [(Message("user", text),) for text in words]
 
 
 def vllm(message: str, code: int = 400, kind: str = "BadRequestError") -> Answer:
@@ -64,17 +58,8 @@ def waits() -> list[float]:
 @pytest.fixture
 def served(chat: Chat, waits: list[float]) -> Iterator[Served]:
     """Make models of the server that retry without waiting."""
-    made = []
-
-    def make(**settings: Any) -> ServedModel:
-        spec = ServedSpec(**{"base_urls": (chat.url,), "model": "small", **settings})
-        model = ServedModel(spec, card("small", spec, None), sleep=waits.append)
-        made.append(model)
-        return model
-
-    yield make
-    for model in made:
-        model.close()
+    with models_of(chat, waits) as make:
+        yield make
 
 
 # A budget that does not fit beside the prompt

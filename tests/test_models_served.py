@@ -3,7 +3,7 @@
 import logging
 import random
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 from typing import Any
@@ -19,24 +19,18 @@ from chat_server import (
     says,
     serve,
 )
+from served_models import Served, ask, models_of
 
 from pytest_awsbench.errors import AwsbenchError, ConfigError, InfraError, ModelError
 from pytest_awsbench.models.endpoints import ServedSpec
 from pytest_awsbench.models.listing import card, identity, list_models
 from pytest_awsbench.models.replies import Answered
 from pytest_awsbench.models.served import ServedModel
-from pytest_awsbench.records import Completion, Decoding, Message, Prompt
+from pytest_awsbench.records import Completion, Decoding, Message
 
 
 KEY = "sk-secretSECRETsecret"
 GREEDY = Decoding(max_new_tokens=16)
-
-Served = Callable[..., ServedModel]
-
-
-def ask(*words: str) -> list[Prompt]:
-    """Return prompts of one message each."""
-    return [(Message("user", text),) for text in words]
 
 
 def texts(answers: list[Completion]) -> list[str]:
@@ -60,17 +54,8 @@ def waits() -> list[float]:
 @pytest.fixture
 def served(chat: Chat, waits: list[float]) -> Iterator[Served]:
     """Make models of the server that retry without waiting."""
-    made = []
-
-    def make(**settings: Any) -> ServedModel:
-        spec = ServedSpec(**{"base_urls": (chat.url,), "model": "small", **settings})
-        model = ServedModel(spec, card("small", spec, None), sleep=waits.append)
-        made.append(model)
-        return model
-
-    yield make
-    for model in made:
-        model.close()
+    with models_of(chat, waits) as make:
+        yield make
 
 
 # Asking
