@@ -29,6 +29,9 @@ if find_spec("matplotlib") is not None:
 Run = Callable[..., pytest.RunResult]
 """Run pytest in the project of a test, with a model and more arguments."""
 
+AROUND = ("PYTEST_XDIST_", "GITHUB_", "CI", "BUILD_NUMBER", "ENV_BASE_URL", "AWSBENCH_")
+"""How variables begin that tell a run what it is a part of, and where its server is."""
+
 
 @pytest.fixture(scope="session")
 def fonts(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -38,9 +41,13 @@ def fonts(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def apart(monkeypatch: pytest.MonkeyPatch, fonts: Path) -> None:
-    """A run that a test starts is no worker of the run that the test belongs to."""
+    """A run that a test starts is part of nothing that the test is a part of.
+
+    It is no worker of the same run, and no job of the same CI: there pytest shortens no
+    line, and the plugin writes into the summary of the job.
+    """
     monkeypatch.setenv("MPLCONFIGDIR", str(fonts))
-    for name in [name for name in os.environ if name.startswith("PYTEST_XDIST_")]:
+    for name in [name for name in os.environ if name.startswith(AROUND)]:
         monkeypatch.delenv(name)
 
 
