@@ -1,7 +1,9 @@
 """Sessions: isolated, the same for the same seed, and alive when workers are not."""
 
+import contextlib
 import os
 import signal
+import time
 from collections.abc import Iterator
 
 import psutil
@@ -129,38 +131,64 @@ def test_nothing_is_left_for_the_next_command(pool: Pool) -> None:
     session.close()
 
 
-def test_lost_worker_is_replaced() -> None:
-    """A session goes on where it was when its worker is killed."""
-    pool = Pool(1)
-    try:
-        session = pool.open(3)
-        before = [session.run(command) for command in SCRIPT[:5]]
-        [worker] = workers()
-        os.kill(worker.pid, signal.SIGKILL)
+@pytest.mark.parametrize("noticed", [True, False], ids=["dead", "dying"])
+def test_lost_worker_is_replaced(own: Pool, *, noticed: bool) -> None:
+    """A session goes on where it was when its worker is killed.
 
-        after = session.run("aws iam get-role --role-name same")
+    What is sent to a worker that is dead already cannot be written; one that is dying
+    takes it, and never answers.
+    """
+    session = own.open(3)
+    before = [session.run(command) for command in SCRIPT[:5]]
+    [worker] = workers() - KEPT
+    os.kill(worker.pid, signal.SIGKILL)
+    if noticed:
+        wait_until_dead(worker)
 
-        assert before[2].output == after.output
-    finally:
-        pool.close()
-    assert workers() == []
+    after = session.run("aws iam get-role --role-name same")
 
-
-def workers() -> list[psutil.Process]:
-    """Return the worker processes that this process has started, but the module's."""
-    children = psutil.Process().children()
-    mine = [p for p in children if any("server.worker" in x for x in p.cmdline())]
-    return mine[1:] if len(mine) > 1 else [p for p in mine if p.pid not in KEPT]
+    assert before[2].output == after.output
+    own.close()
+    assert workers() == KEPT
 
 
-KEPT: set[int] = set()
+def wait_until_dead(process: psutil.Process) -> None:
+    """Wait until a child has ended, without reaping it as its parent does."""
+    over = time.monotonic() + 10
+    while process.status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < over
+        time.sleep(0.01)
+
+
+def workers() -> set[psutil.Process]:
+    """Return the worker processes of this process that are alive."""
+    found = set()
+    for process in psutil.Process().children():
+        with contextlib.suppress(psutil.NoSuchProcess):
+            if any("server.worker" in word for word in process.cmdline()):
+                found.add(process)
+    return found
+
+
+KEPT: set[psutil.Process] = set()
+"""The worker of the module."""
 
 
 @pytest.fixture(autouse=True, scope="module")
 def _kept(pool: Pool) -> None:
     """Remember the worker of the module."""
     pool.start()
-    KEPT.update(p.pid for p in psutil.Process().children())
+    KEPT.update(workers())
+
+
+@pytest.fixture
+def own() -> Iterator[Pool]:
+    """One worker more, which a test may kill."""
+    made = Pool(1)
+    try:
+        yield made
+    finally:
+        made.close()
 
 
 @pytest.mark.parametrize(
@@ -211,25 +239,23 @@ def test_help_is_plain_text(pool: Pool) -> None:
     session.close()
 
 
-def test_recycled_worker_keeps_its_sessions(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recycled_worker_keeps_its_sessions(
+    own: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A worker that has served its time is replaced; open sessions move on."""
     from pytest_awsbench.envs.server import pool as module
 
     monkeypatch.setattr(module, "RECYCLE", 3)
-    pool = Pool(1)
-    try:
-        stays, comes = pool.open(1), pool.open(2)
-        stays.run("aws s3 mb s3://stays")
-        [first] = workers()
-        for seed in range(4):
-            comes.reset(seed)
-        [second] = workers()
+    stays, comes = own.open(1), own.open(2)
+    stays.run("aws s3 mb s3://stays")
+    [first] = workers() - KEPT
+    for seed in range(4):
+        comes.reset(seed)
+    [second] = workers() - KEPT
 
-        assert first.pid != second.pid
-        assert "stays" in stays.run("aws s3 ls").output
-        assert comes.run("aws s3 ls").output == ""
-    finally:
-        pool.close()
+    assert first != second
+    assert "stays" in stays.run("aws s3 ls").output
+    assert comes.run("aws s3 ls").output == ""
 
 
 def test_files_of_the_scratch_folder(pool: Pool) -> None:

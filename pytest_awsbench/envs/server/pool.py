@@ -4,6 +4,7 @@ A session is its seed and the log of its commands. So when a worker is lost, its
 sessions are played again in another one, and nobody notices but the clock.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -172,7 +173,9 @@ class Lane:
         process.wait()
         for stream in (process.stdin, process.stdout):
             if stream is not None:
-                stream.close()
+                # What a lost worker has not read stays in the pipe's buffer.
+                with contextlib.suppress(BrokenPipeError):
+                    stream.close()
 
 
 class Pool:
