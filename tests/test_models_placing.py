@@ -1,5 +1,8 @@
 """Where a model is put: one device, all of them, a worker's share; and compiled."""
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +25,15 @@ SFT = ModelSpec(name="sft", path=str(demo.BASE), adapter=str(demo.ADAPTER))
 BASE = ModelSpec(name="base", path=str(demo.BASE))
 
 torch_needed = pytest.mark.torch
+
+
+LOAD = f"""
+from pathlib import Path
+from pytest_awsbench.models.loading import Share, load, prepare
+from pytest_awsbench.models.spec import ModelSpec
+spec = ModelSpec(name="base", path={str(demo.BASE)!r})
+load([prepare(spec, Path.cwd(), (), None)], Share())
+"""
 
 
 def loaded(*specs: ModelSpec) -> dict[str, Model]:
@@ -178,3 +190,23 @@ def test_one_device_or_all() -> None:
 
     with pytest.raises(ConfigError, match="'cuda:1' contradicts device_map = 'auto'"):
         settings.specs(Path.cwd())
+
+
+@torch_needed
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="libgomp is Linux's")
+@pytest.mark.parametrize(
+    ("own", "spins"), [({}, "1000"), ({"GOMP_SPINCOUNT": "70"}, "70")]
+)
+def test_waiting_threads_sleep(own: dict[str, str], spins: str) -> None:
+    """Torch's threads leave the cores to others, unless somebody has said otherwise."""
+    around = {k: v for k, v in os.environ.items() if k != "GOMP_SPINCOUNT"}
+
+    said = subprocess.run(
+        [sys.executable, "-c", LOAD],
+        env={**around, "OMP_DISPLAY_ENV": "VERBOSE", **own},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+
+    assert f"GOMP_SPINCOUNT = '{spins}'" in said.stderr

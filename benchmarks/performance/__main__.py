@@ -19,7 +19,7 @@ from benchmarks.performance.environment import measure_environment
 from benchmarks.performance.generation import measure_generation
 from benchmarks.performance.overhead import measure_overhead, measure_unused
 from benchmarks.performance.peers import measure_peers
-from benchmarks.performance.process import measure_process
+from benchmarks.performance.process import measure_neighbours, measure_process
 from benchmarks.performance.reports import measure_reports
 from benchmarks.performance.scoring import measure_scoring, measure_statistics
 from benchmarks.performance.screening import measure_endurance, measure_screening
@@ -30,6 +30,7 @@ PARTS: dict[str, Callable[[], dict[str, Any]]] = {
     "generation": measure_generation,
     "adapters": measure_adapters,
     "process": measure_process,
+    "neighbours": measure_neighbours,
     "peers": measure_peers,
     "overhead": measure_overhead,
     "unused": measure_unused,

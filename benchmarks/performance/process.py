@@ -5,12 +5,15 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from statistics import median
 from typing import Any
 
 
 ROUNDS = 5
 BARE = ("-m", "benchmarks.performance.bare")
+LIBGOMP = {"GOMP_SPINCOUNT": "300000"}
 RUN = ("-m", "pytest", "--awsbench-model=sft", "-m", "dataset", "-q")
 
 
@@ -29,7 +32,34 @@ def measure_process() -> dict[str, Any]:
     }
 
 
-def run(arguments: tuple[str, ...], folder: str | None) -> float:
+def measure_neighbours() -> dict[str, Any]:
+    """Return what a second run at the same time costs, by how long threads spin."""
+    with tempfile.TemporaryDirectory() as folder:
+        folders = [tempfile.mkdtemp(dir=folder) for _ in range(2)]
+        run(RUN, folders[0])
+        alone, ours, theirs = [], [], []
+        for _ in range(3):
+            alone.append(run(RUN, folders[0]))
+            ours.append(_together(folders, {}))
+            theirs.append(_together(folders, LIBGOMP))
+    return {
+        "one run, seconds": round(median(alone), 2),
+        "two at once, seconds": round(median(ours), 2),
+        "two at once with libgomp's default, seconds": round(median(theirs), 2),
+    }
+
+
+def _together(folders: Sequence[str], more: Mapping[str, str]) -> float:
+    """Return the seconds of runs that are started at once."""
+    with ThreadPoolExecutor(len(folders)) as pool:
+        return max(pool.map(lambda folder: run(RUN, folder, more), folders))
+
+
+def run(
+    arguments: tuple[str, ...],
+    folder: str | None,
+    more: Mapping[str, str] | None = None,
+) -> float:
     """Return the seconds of a process."""
     began = time.perf_counter()
     subprocess.run(
@@ -37,7 +67,7 @@ def run(arguments: tuple[str, ...], folder: str | None) -> float:
         cwd=folder,
         check=True,
         capture_output=True,
-        env=environment(),
+        env={**environment(), **(more or {})},
     )
     return time.perf_counter() - began
 

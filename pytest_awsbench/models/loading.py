@@ -1,5 +1,6 @@
 """From what is configured to models that answer: checked first, loaded later."""
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -13,6 +14,16 @@ from pytest_awsbench.models.spec import Model, ModelSpec
 from pytest_awsbench.models.startup import Say, Startup
 from pytest_awsbench.models.weights import Files, card, resolve
 from pytest_awsbench.records import ModelCard, Sample
+
+
+SPINS = "1000"
+"""How often a thread of torch looks for work before it sleeps, where it is libgomp's.
+
+That is what libgomp takes where threads outnumber cores, which it knows of its own
+process only. Beside anything else that computes, a run with its 300,000 burns the cores
+that it waits for, and takes up to eight times as long; alone, neither is faster.
+https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html
+"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,6 +123,8 @@ def load(prepared: Sequence[Prepared], share: Share) -> Mapping[str, Model]:
 
 def _load_torch(prepared: Sequence[Prepared], share: Share) -> Mapping[str, Model]:
     """Load checkpoints; the only way by which torch is imported."""
+    # Read once, when torch is imported.
+    os.environ.setdefault("GOMP_SPINCOUNT", SPINS)
     try:
         from pytest_awsbench.models import transformers
     except ModuleNotFoundError as error:
