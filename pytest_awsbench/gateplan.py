@@ -253,11 +253,11 @@ def resolved(
     if not isinstance(gate, Gate):
         return gate
     known = gate.metric in suite.scorers
-    unit = "number" if gate.metric in suite.numbers else "share"
+    unit = suite.unit(gate.metric)
     lower = gate.metric in suite.lower
     return replace(
         gate,
-        unit=gate.unit or (unit if known else None),  # type: ignore[arg-type]
+        unit=gate.unit or (unit if known else None),
         direction=gate.direction or ("lower" if lower else "higher"),
     )
 

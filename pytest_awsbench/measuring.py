@@ -66,7 +66,7 @@ def orienting(account: Account, metric: str) -> Gate:
     return Gate(
         suite=suite.name,
         metric=metric,
-        unit="number" if metric in suite.numbers else "share",
+        unit=suite.unit(metric),
         direction="lower" if metric in suite.lower else "higher",
     )
 

@@ -166,7 +166,7 @@ def _suite(suite: Suite) -> dict[str, Any]:
             {
                 "name": name,
                 "version": version,
-                "unit": "number" if name in suite.numbers else "share",
+                "unit": suite.unit(name),
                 "direction": "lower" if name in suite.lower else "higher",
             }
             for name, version in suite.versions.items()

@@ -157,10 +157,13 @@ class Summary:
 
     def _truncated(self, suite: str) -> Iterator[str]:
         """Yield which models of a suite were cut off, if any."""
-        from pytest_awsbench.truncation import truncated_line
+        from pytest_awsbench.truncation import truncated_line, truncation_of
 
-        accounts = self._bench.accounts.values()
-        yield from truncated_line([a for a in accounts if a.suite.name == suite])
+        yield from truncated_line({
+            account.model.name: truncation_of(account)
+            for account in self._bench.accounts.values()
+            if account.suite.name == suite
+        })
 
 
 def _explained(account: Account) -> Iterator[str]:

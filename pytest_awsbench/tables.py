@@ -16,7 +16,7 @@ from pytest_awsbench.reproducing import same_model_lines
 from pytest_awsbench.scoring.episodes import conditional
 from pytest_awsbench.suites.suite import Suite
 from pytest_awsbench.throughput import speed_line
-from pytest_awsbench.truncation import truncation_lines
+from pytest_awsbench.truncation import truncation_lines, truncation_of
 from pytest_awsbench.verdicts import amount, interval, p_text
 
 
@@ -186,7 +186,9 @@ def _footer(account: Account, figures: Figures) -> Iterator[str]:
     episodes = [e for a in answers if isinstance(a, Play) for e in a.episodes]
     if completions:
         yield _lengths(completions)
-    yield from truncation_lines(account)
+    units = {metric: account.suite.unit(metric) for metric in account.suite.ordered}
+    for text in truncation_lines(truncation_of(account), units):
+        yield f" {text}"
     yield from curve_lines(account)
     if episodes:
         yield from _episode_lines(account, figures, episodes)

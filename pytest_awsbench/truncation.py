@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, Self
 
-from pytest_awsbench.cells import number, percent
+from pytest_awsbench.cells import value
 from pytest_awsbench.episodes import Play
 from pytest_awsbench.ledger import Account, arm_of
 from pytest_awsbench.pairing import mean_of
@@ -17,6 +17,8 @@ class Truncation:
 
     answers: int
     """All of them; of episodes their turns."""
+    turns: bool = False
+    """Whether these are turns: what was cut off is sent as it is."""
     budget: int
     """Tokens that each answer might have at first."""
     retry_budget: int | None
@@ -38,6 +40,11 @@ class Truncation:
         plain = {name: getattr(self, name) for name in self.__slots__}
         return {**plain, "first": dict(self.first), "after": dict(self.after)}
 
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        """Return what was kept."""
+        return cls(**stored)
+
 
 def truncation_of(account: Account) -> Truncation:
     """Count what was cut off, and compare both budgets where there are two."""
@@ -51,6 +58,7 @@ def truncation_of(account: Account) -> Truncation:
     by_budget = [answer for answer in cut if answer.stop == "length"]
     return Truncation(
         answers=len(said),
+        turns=_plays(account),
         budget=account.decoding.max_new_tokens,
         retry_budget=account.decoding.retry_truncated,
         asked_again=again,
@@ -62,17 +70,22 @@ def truncation_of(account: Account) -> Truncation:
     )
 
 
-def truncation_lines(account: Account) -> Iterator[str]:
-    """Yield what a table must say whose figures the budget made lower."""
-    found = truncation_of(account)
-    if _plays(account):
+def truncation_lines(found: Truncation, units: Mapping[str, str]) -> Iterator[str]:
+    """Yield what a table must say whose figures the budget made lower.
+
+    Args:
+        found: what was cut off.
+        units: of the metrics, in the order in which they are named.
+
+    """
+    if found.turns:
         yield from _turn_lines(found)
         return
     of = f"of {found.answers} truncated"
     if found.asked_again:
         yield (
-            f" {found.asked_again} {of} at {found.budget} tokens, asked again"
-            f" with {found.retry_budget}: {_both(account, found)}"
+            f"{found.asked_again} {of} at {found.budget} tokens, asked again"
+            f" with {found.retry_budget}: {_both(found, units)}"
         )
     if found.by_budget:
         again = found.retry_budget is not None
@@ -80,19 +93,23 @@ def truncation_lines(account: Account) -> Iterator[str]:
             "retry_truncated" if again else "max_new_tokens, or set retry_truncated"
         )
         yield (
-            f" {found.by_budget} {of} at {found.retry_budget or found.budget} tokens"
+            f"{found.by_budget} {of} at {found.retry_budget or found.budget} tokens"
             f"{_still(found)}: not over, so they count as 0; raise {remedy}"
         )
     if found.by_context:
         yield (
-            f" {found.by_context} {of} by the context window: not over, so they count"
+            f"{found.by_context} {of} by the context window: not over, so they count"
             " as 0; shorten the prompts, or use a larger context"
         )
 
 
-def truncated_line(accounts: Sequence[Account]) -> Iterator[str]:
-    """Yield which of several models the budget or the context cut off, if any."""
-    found = {a.model.name: truncation_of(a) for a in accounts}
+def truncated_line(found: Mapping[str, Truncation]) -> Iterator[str]:
+    """Yield which of several models the budget or the context cut off, if any.
+
+    Args:
+        found: of each model by its name, all on one suite.
+
+    """
     cut = ", ".join(
         f"{name} {told.by_budget + told.by_context} of {told.answers}{_still(told)}"
         for name, told in found.items()
@@ -100,12 +117,12 @@ def truncated_line(accounts: Sequence[Account]) -> Iterator[str]:
     )
     if not cut:
         return
-    if any(_plays(account) for account in accounts):
+    if any(told.turns for told in found.values()):
         yield f"turns that were cut off: {cut}"
     else:
         yield (
             f"truncated, which counts as 0 and says little of the model: {cut}; the"
-            " sections above say by what"
+            " model's own section says by what"
         )
 
 
@@ -119,11 +136,11 @@ def _turn_lines(found: Truncation) -> Iterator[str]:
     of = f"of {found.answers} turns cut off"
     if found.by_budget:
         yield (
-            f" {found.by_budget} {of} at {found.budget} tokens{_still(found)}; raise"
+            f"{found.by_budget} {of} at {found.budget} tokens{_still(found)}; raise"
             " max_new_tokens"
         )
     if found.by_context:
-        yield f" {found.by_context} {of} by the context window; use a larger context"
+        yield f"{found.by_context} {of} by the context window; use a larger context"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,16 +197,12 @@ def _means(account: Account) -> dict[str, float | None]:
     return {metric: mean_of(items, metric) for metric in account.suite.scorers}
 
 
-def _both(account: Account, found: Truncation) -> str:
-    """Return each metric with both budgets, the gated one first."""
-    suite = account.suite
-    ordered = sorted(suite.scorers, key=lambda metric: metric != suite.primary)
-    shown = [
-        (metric, number if metric in suite.numbers else percent) for metric in ordered
-    ]
+def _both(found: Truncation, units: Mapping[str, str]) -> str:
+    """Return each metric with both budgets."""
     return ", ".join(
-        f"{metric} {show(found.first[metric])} → {show(found.after[metric])}"
-        for metric, show in shown
+        f"{metric} {value(found.first[metric], unit)} →"
+        f" {value(found.after[metric], unit)}"
+        for metric, unit in units.items()
     )
 
 

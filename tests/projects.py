@@ -1,9 +1,15 @@
 """Projects of users, as tests build them: data, recorded answers, configuration."""
 
+import html
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
+
+import pytest
+
+from pytest_awsbench.reports.reading import read_run
+from pytest_awsbench.reports.terminal import run_lines
 
 
 TIERS = ("warmup", "beginner", "intermediate")
@@ -55,3 +61,13 @@ def write_answers(
 def wrong(numbers: Sequence[int]) -> dict[int, str]:
     """Return wrong answers for some rows: the right operation on another bucket."""
     return dict.fromkeys(numbers, "aws s3api list-objects-v2 --bucket other")
+
+
+def reports(project: pytest.Pytester) -> dict[str, str]:
+    """Return the texts of what the last run of a project has left to read."""
+    folder = max((project.path / ".awsbench").glob("*/run.json")).parent
+    return {
+        "page": html.unescape((folder / "report.html").read_text()),
+        "markdown": (folder / "report.md").read_text(),
+        "awsbench show": "\n".join(run_lines(read_run(folder))),
+    }

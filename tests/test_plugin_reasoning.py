@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 from chat_server import Answer, Asked, Chat, plain, refuses, serve
-from projects import target
+from projects import reports, target
 
 from pytest_awsbench.models.listing import PROBES
 
@@ -153,6 +153,21 @@ def test_asked_again(
     assert again["first_scores"]["exact_match"] == 0.0
     assert again["completion"]["first"]["stop"] == "length"
     assert run["results"][-1]["completion"]["first"] is None
+
+
+@pytest.mark.parametrize("keys", ["retry_truncated = 200", ""])
+def test_reports_say_what_was_cut_off(
+    reporting: pytest.Pytester, configure: Any, keys: str
+) -> None:
+    """What a table in the terminal says of its zeros stands below the others, too."""
+    configure(keys)
+
+    result = reporting.runpytest(SERVED, *DATASET)
+
+    said = [x.strip() for x in result.outlines if "of 40 truncated" in x]
+    assert len(said) == (2 if keys else 1)
+    for name, text in reports(reporting).items():
+        assert [x for x in said if x not in text] == [], name
 
 
 def test_still_cut_off(project: pytest.Pytester, configure: Any) -> None:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from chat_server import Answer, Asked, Behaviour, Chat, models, refuses, says, serve
-from projects import target
+from projects import reports, target
 
 from pytest_awsbench.models.listing import PROBES
 
@@ -190,7 +190,9 @@ def test_names_that_look_alike(project: pytest.Pytester, chat: Chat) -> None:
     assert all(re.fullmatch(r"a-b(-[0-9a-f]{6})?", name) for name in named)
 
 
-def test_truncation_is_told_with_the_rank(project: pytest.Pytester, chat: Chat) -> None:
+def test_truncation_is_told_with_the_rank(
+    reporting: pytest.Pytester, chat: Chat
+) -> None:
     """A zero that the budget made is not taken for a bad model."""
     chat.pages["/v1/models"] = models("small", "large", "cut")
 
@@ -200,12 +202,15 @@ def test_truncation_is_told_with_the_rank(project: pytest.Pytester, chat: Chat) 
 
     chat.behave = thinks_long
 
-    result = project.runpytest(screen(chat), *DATASET)
+    result = reporting.runpytest(screen(chat), *DATASET)
 
     result.stdout.fnmatch_lines([
         "*3 models by exact_match*",
         "truncated, which counts as 0 and says little of the model: cut 40 of 40*",
     ])
+    [line] = [x for x in result.outlines if x.startswith("truncated, ")]
+    for name, text in reports(reporting).items():
+        assert line in text, name
 
 
 def test_two_servers(project: pytest.Pytester, chat: Chat) -> None:

@@ -11,7 +11,7 @@ from pytest_awsbench import cells
 from pytest_awsbench.errors import ReportError
 from pytest_awsbench.figures import Ranking
 from pytest_awsbench.ranking import ranking_notes, ranking_rows
-from pytest_awsbench.reports import overview, units
+from pytest_awsbench.reports import cut, overview, units
 from pytest_awsbench.reports.headline import headline, incomplete
 from pytest_awsbench.reports.items import ORDER, Items, grouped, items_of
 from pytest_awsbench.reports.paged import paged
@@ -85,7 +85,8 @@ def _rankings(data: Mapping[str, Any]) -> Iterator[tuple[Ranking, Any, list[str]
     """Yield each ranking with the cells of its table and how to read it."""
     for stored in () if incomplete(data) else data.get("rankings", ()):
         ranking = Ranking.from_json(stored)
-        yield ranking, ranking_rows(ranking), list(ranking_notes(ranking))
+        notes = [*ranking_notes(ranking), *cut.suite_line(data, ranking.suite)]
+        yield ranking, ranking_rows(ranking), notes
 
 
 def _missing(error: ImportError) -> ReportError:

@@ -14,6 +14,7 @@ from pytest_awsbench.earlier import stored_text
 from pytest_awsbench.figures import Ranking
 from pytest_awsbench.flips import other_metric
 from pytest_awsbench.ranking import ranking_notes, ranking_rows
+from pytest_awsbench.reports import cut
 from pytest_awsbench.reports.headline import headline
 from pytest_awsbench.reports.reading import RunDocument
 from pytest_awsbench.reports.upgrading import verdict_of
@@ -44,6 +45,7 @@ def markdown_report(document: RunDocument) -> str:
         "",
         *_gates(data),
         *_rankings(data),
+        *_cut(data),
         *_flips(data),
         *_lost(data),
         *_notes(data),
@@ -147,6 +149,20 @@ def _rankings(data: Mapping[str, Any]) -> Iterator[str]:
             yield f"| … {len(rows) - MODELS} more |{' |' * (len(heads) - 1)}"
         yield ""
         yield from (f"- {code(note, 500)}" for note in ranking_notes(ranking))
+        yield ""
+
+
+def _cut(data: Mapping[str, Any]) -> Iterator[str]:
+    """Yield what was cut off; of several models on a suite one line."""
+    said: list[str] = []
+    for name, suite in data["suites"].items():
+        runs = [run for run in data["runs"] if run["suite"] == name]
+        if len(runs) == 1:
+            said += cut.run_lines(runs[0], suite)
+        else:
+            said += cut.suite_line(data, name)
+    yield from (f"- {code(text, 500)}" for text in said)
+    if said:
         yield ""
 
 

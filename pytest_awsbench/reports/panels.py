@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
+from pytest_awsbench.reports.cut import run_lines
 from pytest_awsbench.reports.headline import Tone
 from pytest_awsbench.reports.items import Episodes, completions
 from pytest_awsbench.reports.overview import Fact, in_words, run_facts, tone
@@ -74,6 +75,8 @@ class RunPanel:
     tables: Sequence[Table]
     pictures: Sequence[Picture]
     distributions: Sequence[Picture]
+    cut: Sequence[str]
+    """What was cut off, which made figures lower."""
     partial: str
     """What is missing; empty: nothing."""
 
@@ -115,6 +118,7 @@ def run_panel(
         ),
         pictures=tuple(_overviews(pictures, suite, means, groups)),
         distributions=tuple(_distributions(pictures, run, episodes)),
+        cut=tuple(run_lines(run, suite)) if whole else (),
         partial=_partial(run, suite),
     )  # fmt: skip
 

@@ -157,6 +157,8 @@ class Truncation(Table):
 
     answers: Count
     """All of them; of episodes their turns."""
+    turns: bool = False
+    """Whether these are turns: what was cut off is sent as it is."""
     budget: Count
     retry_budget: Count | None
     asked_again: Count

@@ -11,6 +11,7 @@ from pytest_awsbench.figures import Ranking
 from pytest_awsbench.flips import other_metric
 from pytest_awsbench.ranking import ranking_lines
 from pytest_awsbench.records import Answer, Message, Sample, answer_from_json
+from pytest_awsbench.reports import cut
 from pytest_awsbench.reports.comparison import Compared
 from pytest_awsbench.reports.headline import headline
 from pytest_awsbench.reports.reading import RunDocument
@@ -50,7 +51,9 @@ def run_lines(document: RunDocument) -> Iterator[str]:
         if rows := [*_rows(run)]:
             heads = (HEADS[0], run["model"]["name"], *HEADS[1:])
             yield from (f"  {text}" for text in aligned([heads, *rows]))
-        primary = data["suites"][run["suite"]]["primary"]
+        suite = data["suites"][run["suite"]]
+        yield from (f"  {text}" for text in cut.run_lines(run, suite))
+        primary = suite["primary"]
         for flip in run["flips"]:
             metric = other_metric(flip.get("metric", ""), primary)
             told = ", ".join(filter(None, [metric, flip["label"]]))
@@ -58,6 +61,7 @@ def run_lines(document: RunDocument) -> Iterator[str]:
             yield f"  {flip['kind']:9} {run['node_prefix']}::{flip['id']}{label}"
     for stored in data.get("rankings", ()):
         yield from (visible(x) for x in ranking_lines(Ranking.from_json(stored)))
+        yield from (visible(x) for x in cut.suite_line(data, stored["suite"]))
     for lost in data["infra"]:
         yield visible(f"lost: {lost['node_id']}: {lost['reason']}")
     for text in (*data["claims"], *data["warnings"], *data["notes"]):

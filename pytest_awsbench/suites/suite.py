@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 from pytest_awsbench.records import (
     RIGHT,
@@ -97,6 +97,15 @@ class Suite:
             ),
             is_truncated=lambda completion: completion.cut_off,
         )
+
+    @property
+    def ordered(self) -> tuple[str, ...]:
+        """All metrics, the one that is gated first."""
+        return tuple(sorted(self.scorers, key=lambda metric: metric != self.primary))
+
+    def unit(self, metric: str) -> Literal["share", "number"]:
+        """Return how a metric is shown."""
+        return "number" if metric in self.numbers else "share"
 
     def score(
         self, sample: Sample, completion: Answer, extra: Sequence[Score] = ()
