@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from pytest_awsbench.baselines import Baseline
 from pytest_awsbench.earlier import stored_answers
 from pytest_awsbench.flips import Asked, NewSide, OldSide
 from pytest_awsbench.records import Arm, ItemStats
@@ -72,24 +73,26 @@ def new_side(side: Side) -> NewSide:
 def as_baseline(side: Side) -> dict[str, Any]:
     """Return a kept run in the form of a baseline."""
     model, data = side.run["model"], side.document.data
+    baseline = Baseline(
+        suite=side.run["suite"],
+        date=data["date"],
+        runs=1,
+        model={
+            "name": model["name"],
+            "description": model["description"],
+            "weights": model["digest"],
+            "template": model["template_digest"],
+        },
+        data=side.asked["data"],
+        decoding=side.run["decoding"],
+        versions=data["versions"],
+        metrics={m["name"]: m["version"] for m in side.asked["metrics"]},
+        items=arm_of_side(side).items,
+        settings=side.asked["settings"],
+    )
     return {
         "path": f"run {data['id']}",
-        "provenance": {
-            "schema": 1,
-            "suite": side.run["suite"],
-            "date": data["date"],
-            "runs": 1,
-            "model": {
-                "name": model["name"],
-                "description": model["description"],
-                "weights": model["digest"],
-                "template": model["template_digest"],
-            },
-            "data": side.asked["data"],
-            "decoding": side.run["decoding"],
-            "versions": data["versions"],
-            "metrics": {m["name"]: m["version"] for m in side.asked["metrics"]},
-        },
+        "provenance": baseline.provenance(),
         "outcomes": _outcomes(side),
     }
 
