@@ -101,6 +101,18 @@ def test_verdict_comes_first(page: Page) -> None:
     )
 
 
+def test_table_shows_what_a_gate_is_against(run: RunDocument) -> None:
+    """Without a baseline of the model itself, the other side stands in its place."""
+    of_one = json.loads(json.dumps(run.data["runs"][0]))
+    of_one["means"]["exact_match"]["old"] = None
+    gate = next(v for v in of_one["verdicts"] if v["metric"] == "exact_match")
+    gate.update(against="sft", old=0.825)
+
+    page = page_of(changed(run, runs=[of_one]))
+
+    assert "82.5% (sft)" in page.words
+
+
 def test_figures_are_those_of_the_document(page: Page, run: RunDocument) -> None:
     """Every mean stands in the page in full precision, beside its text."""
     shown = {
