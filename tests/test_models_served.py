@@ -420,10 +420,7 @@ def test_always_closes(chat: Chat, served: Served) -> None:
         (refuses(401, "bad key"), "answered 401: bad key; let api_key_env name"),
         (refuses(403, "not yours"), "answered 403: not yours; let api_key_env"),
         (refuses(404, "no model"), "404: no model; it serves small, large: set model"),
-        (refuses(400, "no seed"), "answered 400: no seed; change the model's settings"),
-        (plain({"detail": "bad"}, 422), "answered 422: bad"),
         (Answer(body=b"<!doctype html><p>Hi"), "answers by a web page, not by JSON"),
-        (Answer(status=400, body=b"<p>Hi"), "answered 400; change the model"),
         (
             plain({}, 307, Location="https://there/v1"),
             "answered 307, it leads elsewhere; give its final address",
@@ -444,6 +441,30 @@ def test_refused(chat: Chat, served: Served, answer: Answer, told: str) -> None:
     assert told in str(caught.value)
     assert chat.url in str(caught.value)
     assert chat.words == ["a"]
+
+
+@pytest.mark.parametrize(
+    ("answer", "told"),
+    [
+        (refuses(400, "no seed"), "answered 400: no seed; change the model's settings"),
+        (plain({"detail": "bad"}, 422), "answered 422: bad"),
+        (Answer(status=400, body=b"<p>Hi"), "answered 400; change the model"),
+        (refuses(451, "not here"), "or this prompt if others are answered"),
+    ],
+)
+def test_declined(chat: Chat, served: Served, answer: Answer, told: str) -> None:
+    """What is said of one prompt loses that one, after one try, and no other."""
+    chat.behave = lambda asked: answer if asked.words == "b" else says("aws s3 ls")
+
+    first, lost, last = served(concurrency=1).generate_each(ask("a", "b", "c"), GREEDY)
+
+    assert [x.text for x in (first, last) if isinstance(x, Completion)] == [
+        "aws s3 ls",
+        "aws s3 ls",
+    ]
+    assert isinstance(lost, InfraError)
+    assert told in str(lost)
+    assert chat.words == ["a", "b", "c"]
 
 
 def test_refusal_ends_all(chat: Chat, served: Served) -> None:

@@ -145,12 +145,13 @@ def test_refused(project: pytest.Pytester, chat: Chat) -> None:
     result.stderr.fnmatch_lines(["*401*"])
 
 
-def test_lost_answer(project: pytest.Pytester, chat: Chat) -> None:
+@pytest.mark.parametrize("status", [500, 400], ids=["broken", "declined"])
+def test_lost_answer(project: pytest.Pytester, chat: Chat, status: int) -> None:
     """An answer that the server never gives is lost; no other, and none is wrong."""
 
     def moody(asked: Asked) -> Answer:
         lost = asked.words.endswith("bucket b-7")
-        return refuses(500, "no luck", Retry_After="0") if lost else knows(asked)
+        return refuses(status, "no luck", Retry_After="0") if lost else knows(asked)
 
     chat.behave = moody
     first = project.runpytest(inline(chat), *DATASET, "-rE")

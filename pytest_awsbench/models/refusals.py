@@ -20,6 +20,8 @@ SERVER_ERROR: Final = 500
 NOT_IMPLEMENTED: Final = 501
 GONE: Final = frozenset({502, 503, 504})
 TOO_LONG: Final = frozenset({400, 413, 422})
+DECLINED: Final = frozenset({*TOO_LONG, 451})
+"""What is said of a request: another one may be answered."""
 
 
 class PassingError(Exception):
@@ -43,6 +45,10 @@ class PassingError(Exception):
         """Whether it says that the server is unwell, not only busy."""
         self.gone = gone
         """Whether it would meet every request: one prompt alone may cause a 500."""
+
+
+class DeclinedError(ModelError):
+    """A request that is declined, such as by a filter of contents: maybe no other."""
 
 
 class OverflowingError(Exception):
@@ -121,9 +127,10 @@ def refused(
         )
     if response.is_redirect:
         return ModelError(f"{said}, it leads elsewhere; give its final address")
-    return ModelError(
-        f"{said}; change the model's settings (model, max_tokens, extra_body)"
-    )
+    advice = "change the model's settings (model, max_tokens, extra_body)"
+    if status in DECLINED:
+        return DeclinedError(f"{said}; {advice}, or this prompt if others are answered")
+    return ModelError(f"{said}; {advice}")
 
 
 def no_json(url: str, response: "httpx.Response") -> PassingError | ModelError:

@@ -13,6 +13,7 @@ import httpx
 from pytest_awsbench.errors import InfraError
 from pytest_awsbench.models.endpoints import ServedSpec
 from pytest_awsbench.models.fitting import Fitting, limit_of
+from pytest_awsbench.models.refusals import DeclinedError
 from pytest_awsbench.models.replies import Answered, first_line
 from pytest_awsbench.models.requesting import Requests
 from pytest_awsbench.models.startup import Startup
@@ -229,12 +230,15 @@ class ServedModel:
         """Answer one prompt.
 
         Raises:
-            InfraError: if it is lost, or longer than the context.
+            InfraError: if it is lost, declined, or longer than the context.
             ModelError: if the server refuses to answer as configured.
 
         """
         body, budget = self.body(prompt, decoding), self._budget(decoding)
-        answered = self._fitting.ask(client, body, budget)
+        try:
+            answered = self._fitting.ask(client, body, budget)
+        except DeclinedError as declined:
+            raise InfraError(str(declined)) from None
         self._seen.add((answered.model, answered.fingerprint))
         return first_line(answered) if decoding.stop_at_newline else answered
 
