@@ -7,6 +7,7 @@ import pytest
 
 from pytest_awsbench.errors import AwsbenchError
 from pytest_awsbench.flags import ROOT, is_ours
+from pytest_awsbench.garbage import collector_paused, keep_all
 from pytest_awsbench.gateitems import GateItem, gates_of
 from pytest_awsbench.records import RIGHT, Result, Sample
 from pytest_awsbench.reports.visible import visible
@@ -184,12 +185,18 @@ class Collection:
         self._bench = bench
         self._selected: list[str] = []
 
-    @pytest.hookimpl(tryfirst=True)
-    def pytest_collection(self, session: pytest.Session) -> None:
+    @pytest.hookimpl(wrapper=True, tryfirst=True)
+    def pytest_collection(
+        self, session: pytest.Session
+    ) -> Generator[None, object, object]:
         """Take node ids of ours out of the arguments: they name no file."""
         config = session.config
         self._selected = [arg for arg in config.args if is_ours(arg)]
         config.args[:] = [arg for arg in config.args if not is_ours(arg)]
+        with collector_paused():
+            result = yield
+        keep_all()
+        return result
 
     @pytest.hookimpl(wrapper=True)
     def pytest_make_collect_report(

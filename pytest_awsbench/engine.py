@@ -1,17 +1,16 @@
 """One thread that owns the models and turns queued requests into batches."""
 
-import gc
 import queue
 import sys
 import threading
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeoutError
-from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
 from pytest_awsbench.errors import AwsbenchError, ConfigError, InfraError
+from pytest_awsbench.garbage import collector_paused, keep_all
 from pytest_awsbench.models.spec import Model
 from pytest_awsbench.records import Completion, Decoding, Prompt
 
@@ -146,8 +145,12 @@ class Engine:
     def _run(self) -> None:
         """Load, then work until closed."""
         try:
-            with _collector_paused():
+            fresh = "torch" not in sys.modules
+            # A fifth of the time of a short run.
+            with collector_paused():
                 loaded = self._loaded_models()
+            if fresh and "torch" in sys.modules:
+                keep_all()
             self._loaded.set_result(loaded)
         except BaseException as error:  # noqa: BLE001 - re-raised by who waits
             self._loaded.set_exception(error)
@@ -167,24 +170,6 @@ class Engine:
                 if self._closing.is_set():
                     raise
             return self._load()
-
-
-@contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep the garbage collector out of loading: it would look at everything, in vain.
-
-    What the first import of torch made stays until the process ends, so it is not
-    looked at later either. Together that is a fifth of the time of a short run.
-    """
-    fresh, enabled = "torch" not in sys.modules, gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-        if fresh and "torch" in sys.modules:
-            gc.freeze()
 
 
 def wait(future: Future[T], watch: Watch | None = None) -> T:

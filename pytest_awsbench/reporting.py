@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from pytest_awsbench.errors import ReportError
+from pytest_awsbench.garbage import collector_paused
 from pytest_awsbench.recording import Recorder
 from pytest_awsbench.session import BenchSession
 
@@ -32,7 +33,8 @@ class Reporter:
         result = yield
         folder = self._recorder.writer.folder
         if folder is not None:
-            self._attempt(lambda: self._report(folder))
+            with collector_paused():
+                self._attempt(lambda: self._report(folder))
         return result
 
     @pytest.hookimpl(trylast=True)

@@ -173,7 +173,7 @@ def _suite(suite: Suite) -> dict[str, Any]:
         ],
         "warnings": list(suite.warnings),
         "leakage": None if suite.leakage is None else asdict(suite.leakage),
-        "samples": [asdict(sample) for sample in suite.samples],
+        "samples": [sample.to_json() for sample in suite.samples],
     }
 
 

@@ -4,6 +4,7 @@ import pytest
 
 from pytest_awsbench.collection import Collection
 from pytest_awsbench.flags import MARKERS, table_of
+from pytest_awsbench.garbage import collector_paused
 from pytest_awsbench.junit import JunitProperties
 from pytest_awsbench.options import Options
 from pytest_awsbench.progress import Progress
@@ -23,7 +24,8 @@ KNOWN_WARNINGS = (
 def start(config: pytest.Config) -> BenchSession:
     """Open a session with suites, and register what its process needs."""
     _silence(config)
-    bench = BenchSession.open(config, Options.from_config(config))
+    with collector_paused():
+        bench = BenchSession.open(config, Options.from_config(config))
     config.stash[session_key] = bench
     for name in bench.suites.keys() - MARKERS.keys():
         text = f"{name}: suite of this project (pytest-awsbench)"

@@ -58,7 +58,7 @@ LAYERS = """
     models.replicas models.replies models.overflows models.spec models.endpoints
     hub
     scoring.reasoning
-    records episodes errors
+    records episodes errors garbage
 """
 
 #: Folders whose modules may import each other freely.

@@ -10,12 +10,18 @@ from typing import TYPE_CHECKING, Any
 from pytest_awsbench import cells
 from pytest_awsbench.errors import ReportError
 from pytest_awsbench.figures import Ranking
-from pytest_awsbench.ranking import ranking_notes, ranking_rows
-from pytest_awsbench.reports import cut, overview, units
+from pytest_awsbench.reports import overview, units
 from pytest_awsbench.reports.headline import headline, incomplete
 from pytest_awsbench.reports.items import ORDER, Items, grouped, items_of
 from pytest_awsbench.reports.paged import paged
-from pytest_awsbench.reports.panels import histories, run_panel
+from pytest_awsbench.reports.panels import (
+    PICTURED,
+    RankingPanel,
+    histories,
+    is_pictured,
+    ranking_panel,
+    run_panel,
+)
 from pytest_awsbench.reports.pictures import READING, Pictures
 from pytest_awsbench.reports.reading import RunDocument
 from pytest_awsbench.reports.visible import visible
@@ -53,6 +59,7 @@ def html_report(
             run_panel(pictures, data, number, episodes)
             for number in range(len(data["runs"]))
         ]
+        rankings = list(_rankings(pictures, data))
         pasts = list(histories(pictures, data, history))
     except ImportError as error:
         raise _missing(error) from error
@@ -67,7 +74,8 @@ def html_report(
         command=overview.command(data),
         panels=panels,
         pasts=pasts,
-        rankings=list(_rankings(data)),
+        rankings=rankings,
+        undrawn=_undrawn(data),
         comparisons=() if incomplete(data) else data["comparisons"],
         warned=_warned(data),
         reading=READING,
@@ -81,12 +89,17 @@ def html_report(
     return str(text)
 
 
-def _rankings(data: Mapping[str, Any]) -> Iterator[tuple[Ranking, Any, list[str]]]:
-    """Yield each ranking with the cells of its table and how to read it."""
+def _rankings(pictures: Pictures, data: Mapping[str, Any]) -> Iterator[RankingPanel]:
+    """Yield the models of each suite that has several."""
     for stored in () if incomplete(data) else data.get("rankings", ()):
-        ranking = Ranking.from_json(stored)
-        notes = [*ranking_notes(ranking), *cut.suite_line(data, ranking.suite)]
-        yield ranking, ranking_rows(ranking), notes
+        yield ranking_panel(pictures, data, Ranking.from_json(stored))
+
+
+def _undrawn(data: Mapping[str, Any]) -> str:
+    """Say why there is no picture of a model, if there is none."""
+    if all(is_pictured(data, suite) for suite in data["suites"]):
+        return "Nothing was measured."
+    return f"Not drawn of more than {PICTURED} models on a suite; run.json has it all."
 
 
 def _missing(error: ImportError) -> ReportError:

@@ -4,7 +4,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from pytest_awsbench.reports.cut import run_lines
+from pytest_awsbench.figures import Ranking
+from pytest_awsbench.ranking import ranking_notes, ranking_rows
+from pytest_awsbench.reports.cut import run_lines, suite_line
 from pytest_awsbench.reports.headline import Tone
 from pytest_awsbench.reports.items import Episodes, completions
 from pytest_awsbench.reports.overview import Fact, in_words, run_facts, tone
@@ -25,6 +27,8 @@ from pytest_awsbench.reports.units import Document
 
 DOTS = 24
 """Rows that a picture of dots shows at most: more are read in the table."""
+PICTURED = 4
+"""Models on one suite that get pictures of their own; of more, a picture shows all."""
 PASTS = 60
 """Runs of a history that are shown, the newest ones."""
 
@@ -56,6 +60,19 @@ class Table:
     by: str
     groups: Sequence[Document]
     metrics: Sequence[str]
+
+
+@dataclass(frozen=True, slots=True)
+class RankingPanel:
+    """Several models on one suite."""
+
+    title: str
+    suite: str
+    heads: Sequence[str]
+    rows: Sequence[Sequence[str]]
+    notes: Sequence[str]
+    """The first one says how to read the table."""
+    pictures: Sequence[Picture]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +119,7 @@ def run_panel(
     verdicts = run["verdicts"] if whole else []
     means = run["means"] if whole else {}
     groups = run["groups"] if whole else {}
+    drawn = is_pictured(data, run["suite"])
     return RunPanel(
         number=number,
         title=f"{run['model']['name']} / {run['suite']}",
@@ -116,11 +134,35 @@ def run_panel(
             Table(by, groups[by], list(means)) for by in ("tier", "source")
             if groups.get(by)
         ),
-        pictures=tuple(_overviews(pictures, suite, means, groups)),
-        distributions=tuple(_distributions(pictures, run, episodes)),
+        pictures=tuple(_overviews(pictures, suite, means, groups)) if drawn else (),
+        distributions=tuple(_distributions(pictures, run, episodes)) if drawn else (),
         cut=tuple(run_lines(run, suite)) if whole else (),
         partial=_partial(run, suite),
     )  # fmt: skip
+
+
+def is_pictured(data: Document, suite: str) -> bool:
+    """Whether each model gets pictures of its own on a suite."""
+    models = [run for run in data["runs"] if run["suite"] == suite]
+    return len(models) <= PICTURED
+
+
+def ranking_panel(pictures: Pictures, data: Document, ranking: Ranking) -> RankingPanel:
+    """Return everything that a report shows of several models on one suite."""
+    means = [(m.model, m.means.get(ranking.primary)) for m in ranking.models]
+    known = [(name, mean) for name, mean in means if mean is not None]
+    dots = [Dot(name, mean.mean, mean.low, mean.high, None) for name, mean in known]
+    share = all(mean.unit == "share" for _, mean in known)
+    title = f"{ranking.primary} by model"
+    heads, *rows = ranking_rows(ranking)
+    return RankingPanel(
+        title=f"{ranking.suite}: {len(rows)} models by {ranking.primary}",
+        suite=ranking.suite,
+        heads=heads,
+        rows=rows,
+        notes=[*ranking_notes(ranking), *suite_line(data, ranking.suite)],
+        pictures=tuple(_dots(pictures, title, dots, share=share)),
+    )
 
 
 def _partial(run: Document, suite: Document) -> str:
@@ -287,7 +329,9 @@ def histories(
         ][-PASTS:]  # fmt: skip
         if found:
             title = f"{run['model']['name']} / {run['suite']}"
-            picture = _past(pictures, f"{title}: {metric}", found, metric, unit)
+            drawn = is_pictured(data, run["suite"])
+            caption = f"{title}: {metric}"
+            picture = _past(pictures, caption, found, metric, unit) if drawn else None
             yield History(title, metric, unit, found, picture)
 
 
