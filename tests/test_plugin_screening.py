@@ -213,6 +213,21 @@ def test_truncation_is_told_with_the_rank(
         assert line in text, name
 
 
+def test_many_models_are_one_picture(reporting: pytest.Pytester, chat: Chat) -> None:
+    """Of more models than one can look at, the page draws all in one."""
+    chat.pages["/v1/models"] = models("a", "b", "c", "d", "e")
+
+    result = reporting.runpytest(screen(chat), *DATASET)
+
+    assert result.ret == 0
+    told = reports(reporting)
+    first = "5 models by exact_match: a is first, 100.0%; 4 cannot be told apart from"
+    assert [name for name, text in told.items() if first not in text] == []
+    page = told["page"]
+    assert page.count("<svg") == page.count("<strong>exact_match by model</") == 1
+    assert "Not drawn of more than 4 models on a suite" in page
+
+
 def test_two_servers(project: pytest.Pytester, chat: Chat) -> None:
     """Models of one name on two servers are two models."""
     with serve(right) as other:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pytest_awsbench.cells import difference
+from pytest_awsbench.cells import difference, value
 from pytest_awsbench.reports.units import Document
 
 
@@ -111,8 +111,25 @@ def _unjudged(data: Document) -> Headline:
     if passed:
         return Headline("good", "passed", f"All {_gates(passed)} passed")
     reasons = [*notes, *(gate["reason"] for gate in gates if gate["reason"])]
-    told = "Every gate was skipped"
-    return Headline("plain", "not judged", told, next(iter(reasons), ""))
+    reason = next(iter(reasons), "")
+    ranked = [r for r in data.get("rankings", ()) if r["best"] is not None]
+    if ranked:
+        told = "; ".join(map(_leader, ranked))
+        return Headline("plain", "ranked", told, reason)
+    return Headline("plain", "not judged", "Every gate was skipped", reason)
+
+
+def _leader(ranking: Document) -> str:
+    """Return which of several models is the best, and how sure that is."""
+    models, primary = ranking["models"], ranking["primary"]
+    best = next(m for m in models if m["model"] == ranking["best"])
+    mean = best["means"][primary]
+    alike = sum(not other["apart"] for other in ranking["others"])
+    unsure = f"; {alike} cannot be told apart from it" if alike else ""
+    return (
+        f"{len(models)} models by {primary}: {best['model']} is first,"
+        f" {value(mean['mean'], mean['unit'])}{unsure}"
+    )
 
 
 def _items(count: int) -> str:

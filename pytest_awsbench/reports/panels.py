@@ -161,7 +161,7 @@ def ranking_panel(pictures: Pictures, data: Document, ranking: Ranking) -> Ranki
         heads=heads,
         rows=rows,
         notes=[*ranking_notes(ranking), *suite_line(data, ranking.suite)],
-        pictures=tuple(_dots(pictures, title, dots, share=share)),
+        pictures=tuple(_dots(pictures, title, dots, share=share, what="models")),
     )
 
 
@@ -214,13 +214,18 @@ def _overviews(
 
 
 def _dots(
-    pictures: Pictures, title: str, dots: Sequence[Dot], *, share: bool
+    pictures: Pictures,
+    title: str,
+    dots: Sequence[Dot],
+    *,
+    share: bool,
+    what: str = "dots",
 ) -> Iterator[Picture]:
     """Yield a picture of dots, if there are some."""
     if dots:
         svg = dots_picture(pictures, title, dots[:DOTS], share=share)
         more = f" (the first {DOTS} of {len(dots)})" if len(dots) > DOTS else ""
-        yield Picture(svg, title + more, READING["dots"])
+        yield Picture(svg, title + more, READING[what])
 
 
 def _dot(name: str, mean: Document) -> Dot:

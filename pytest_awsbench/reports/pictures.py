@@ -270,6 +270,7 @@ READING = {
         " noise floor. Long dashes: the drop that is allowed; of a guard, its margin."
     ),
     "dots": "Dot: this run, with its 95 % interval. Ring: the baseline.",
+    "models": "Dot: the mean, with its 95 % interval.",
     "history": (
         "Dot: the mean, with its 95 % interval. Dashed line: the baseline changed."
     ),
