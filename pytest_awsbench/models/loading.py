@@ -21,7 +21,7 @@ SPINS = "1000"
 
 That is what libgomp takes where threads outnumber cores, which it knows of its own
 process only. Beside anything else that computes, a run with its 300,000 burns the cores
-that it waits for, and takes up to eight times as long; alone, neither is faster.
+that it waits for, and takes ten times as long; alone, neither is faster.
 https://gcc.gnu.org/onlinedocs/libgomp/GOMP_005fSPINCOUNT.html
 """
 
