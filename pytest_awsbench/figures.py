@@ -97,6 +97,11 @@ class Ranking:
     """Pairs of models, of which the best was chosen."""
     others: tuple[Told, ...] = ()
 
+    @property
+    def title(self) -> str:
+        """What a table of it is called."""
+        return f"{len(self.models)} models by {self.primary}"
+
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
         """Return a ranking that was kept."""

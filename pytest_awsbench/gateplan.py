@@ -253,12 +253,10 @@ def resolved(
     if not isinstance(gate, Gate):
         return gate
     known = gate.metric in suite.scorers
-    unit = suite.unit(gate.metric)
-    lower = gate.metric in suite.lower
     return replace(
         gate,
-        unit=gate.unit or (unit if known else None),
-        direction=gate.direction or ("lower" if lower else "higher"),
+        unit=gate.unit or (suite.unit(gate.metric) if known else None),
+        direction=gate.direction or suite.direction(gate.metric),
     )
 
 

@@ -67,7 +67,7 @@ def orienting(account: Account, metric: str) -> Gate:
         suite=suite.name,
         metric=metric,
         unit=suite.unit(metric),
-        direction="lower" if metric in suite.lower else "higher",
+        direction=suite.direction(metric),
     )
 
 

@@ -6,7 +6,7 @@ from statistics import fmean, median
 from types import MappingProxyType
 from typing import Any, Final
 
-from pytest_awsbench.cells import aligned
+from pytest_awsbench.cells import aligned, points
 from pytest_awsbench.comparing import Comparison, compare_pairs
 from pytest_awsbench.episodes import Play
 from pytest_awsbench.figures import Mean, Ranked, Ranking, Told
@@ -236,8 +236,7 @@ def _moved(other: Told, unit: Unit) -> str:
     """Return a difference as a text that p follows."""
     if other.change is None:
         return ""
-    number = unit == "number"
-    return f"{other.change:+.2f}, " if number else f"{100 * other.change:+.1f}pp, "
+    return f"{other.change:+.2f}, " if unit == "number" else f"{points(other.change)}, "
 
 
 def _over(

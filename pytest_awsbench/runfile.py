@@ -167,7 +167,7 @@ def _suite(suite: Suite) -> dict[str, Any]:
                 "name": name,
                 "version": version,
                 "unit": suite.unit(name),
-                "direction": "lower" if name in suite.lower else "higher",
+                "direction": suite.direction(name),
             }
             for name, version in suite.versions.items()
         ],

@@ -140,8 +140,7 @@ class Summary:
 
         writer = self._recorder.writer
         for ranking in writer.rankings.values():
-            title = f"{len(ranking.models)} models by {ranking.primary}"
-            reporter.write_sep("=", f"awsbench: {ranking.suite}: {title}")
+            reporter.write_sep("=", f"awsbench: {ranking.suite}: {ranking.title}")
             for text in (*ranking_lines(ranking), *self._truncated(ranking.suite)):
                 reporter.write_line(text)
         for pairs in writer.compared:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping, Sequence
 from statistics import fmean
 
-from pytest_awsbench.cells import aligned, change, number, percent, points
+from pytest_awsbench.cells import aligned, change, number, points, value
 from pytest_awsbench.curvelines import curve_lines, recovery_line
 from pytest_awsbench.episodes import Episode, Play
 from pytest_awsbench.figures import Figures, SideBySide
@@ -66,11 +66,11 @@ def comparison_lines(
     heads = ["metric", *figures, *(f"{pair.other} - {first}" for pair in compared)]
     rows = [heads]
     for place, metric in enumerate(suite.scorers):
-        shown = number if metric in suite.numbers else percent
+        unit = suite.unit(metric)
         means = [one.means.get(metric) for one in figures.values()]
         rows.append([
             metric,
-            *(shown(mean.mean if mean else None) for mean in means),
+            *(value(mean.mean if mean else None, unit) for mean in means),
             *(_difference(pair.verdicts[place]) for pair in compared),
         ])
     yield from aligned(rows)
@@ -94,8 +94,7 @@ def _rows(account: Account, figures: Figures) -> Iterator[list[str]]:
 
 def verdict_cells(verdict: Verdict, *, gated: bool) -> list[str]:
     """Return one verdict as the cells below `HEADS` and the model's name."""
-    shown = number if verdict.unit == "number" else percent
-    cells = [_label(verdict), shown(verdict.new)]
+    cells = [_label(verdict), value(verdict.new, verdict.unit)]
     if verdict.old is None or verdict.change is None:
         missed = (
             f"MISSED: {verdict.threshold_missed}" if verdict.threshold_missed else ""
@@ -104,7 +103,7 @@ def verdict_cells(verdict: Verdict, *, gated: bool) -> list[str]:
     floor = verdict.noise_floor
     return [
         *cells,
-        shown(verdict.old),
+        value(verdict.old, verdict.unit),
         amount(verdict, verdict.change),
         "n/a" if floor is None else amount(verdict, floor, ""),
         interval(verdict),
@@ -150,10 +149,7 @@ def _groups(figures: Figures, metric: str, by: str) -> Iterator[str]:
         if metric in group.means
     ]
     if found:
-        means = "  ".join(
-            f"{name or '-'} {(number if m.unit == 'number' else percent)(m.mean)}"
-            for name, m in found
-        )
+        means = "  ".join(f"{name or '-'} {value(m.mean, m.unit)}" for name, m in found)
         yield f" {metric} by {by}: {means}"
 
 

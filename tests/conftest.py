@@ -8,7 +8,7 @@ from pathlib import Path
 import httpcore
 import pytest
 import yaml
-from projects import write_answers, write_data, wrong
+from projects import AROUND, write_answers, write_data, wrong
 
 # Extension modules load once per process, and pytester forgets what a run imported.
 import pytest_awsbench.starting
@@ -28,9 +28,6 @@ if find_spec("matplotlib") is not None:
 
 Run = Callable[..., pytest.RunResult]
 """Run pytest in the project of a test, with a model and more arguments."""
-
-AROUND = ("PYTEST_XDIST_", "GITHUB_", "CI", "BUILD_NUMBER", "ENV_BASE_URL", "AWSBENCH_")
-"""How variables begin that tell a run what it is a part of, and where its server is."""
 
 
 @pytest.fixture(scope="session")

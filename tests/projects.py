@@ -12,6 +12,8 @@ from pytest_awsbench.reports.reading import read_run
 from pytest_awsbench.reports.terminal import run_lines
 
 
+AROUND = ("PYTEST_XDIST_", "GITHUB_", "CI", "BUILD_NUMBER", "ENV_BASE_URL", "AWSBENCH_")
+"""How variables begin that tell a run what it is a part of, and where its server is."""
 TIERS = ("warmup", "beginner", "intermediate")
 SYSTEM = "Reply with one AWS CLI command."
 

@@ -7,14 +7,14 @@ import sys
 from collections.abc import Mapping
 from pathlib import Path
 
-from projects import row, write_answers, write_jsonl, wrong
+from projects import AROUND, row, write_answers, write_jsonl, wrong
 
 from pytest_awsbench.reports.reading import RunDocument, read_run
 
 
 ITEMS = 60
 LONG = 1_000_000
-OURS = ("PYTEST_", "GITHUB_")
+OURS = (*AROUND, "PYTEST_")
 """How variables begin that are about the run of the tests themselves."""
 HOSTILE = {
     4: "<script>document.title = 'owned'</script>",

@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -21,11 +22,8 @@ SECRET = "only-on-the-host"
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
     """One worker."""
-    made = Pool(1)
-    try:
+    with closing(Pool(1)) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.fixture
@@ -292,14 +290,11 @@ def test_many_instances_are_refused(account: Session) -> None:
 def test_no_secret_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names of variables are not expanded, and a worker has none of ours."""
     monkeypatch.setenv("TOKEN", SECRET)
-    with_token = Pool(1)
-    try:
+    with closing(Pool(1)) as with_token:
         fresh = with_token.open(1)
         ran = fresh.run(
             "aws ssm put-parameter --name p --type String --value file://$TOKEN"
         )
-    finally:
-        with_token.close()
 
     assert SECRET not in ran.error
     assert "$TOKEN" in ran.error

@@ -40,11 +40,8 @@ SCRIPT = (
 @pytest.fixture(scope="module")
 def pool() -> Iterator[Pool]:
     """One worker."""
-    made = Pool(1)
-    try:
+    with contextlib.closing(Pool(1)) as made:
         yield made
-    finally:
-        made.close()
 
 
 def test_many_sessions_leak_nothing(pool: Pool) -> None:
@@ -91,17 +88,13 @@ def test_reset_empties_one_session(pool: Pool) -> None:
     second.close()
 
 
-def test_same_seed_same_bytes(pool: Pool) -> None:
+def test_same_seed_same_bytes(pool: Pool, own: Pool) -> None:
     """The same commands give byte-identical output, in another process too."""
-    other = Pool(1)
-    try:
-        runs = []
-        for place in (pool, other):
-            session = place.open(7)
-            runs.append([session.run(command) for command in SCRIPT])
-            session.close()
-    finally:
-        other.close()
+    runs = []
+    for place in (pool, own):
+        session = place.open(7)
+        runs.append([session.run(command) for command in SCRIPT])
+        session.close()
 
     assert runs[0] == runs[1]
     assert all(ran.ok for ran in runs[0])
@@ -132,7 +125,9 @@ def test_nothing_is_left_for_the_next_command(pool: Pool) -> None:
 
 
 @pytest.mark.parametrize("noticed", [True, False], ids=["dead", "dying"])
-def test_lost_worker_is_replaced(own: Pool, *, noticed: bool) -> None:
+def test_lost_worker_is_replaced(
+    own: Pool, kept: set[psutil.Process], *, noticed: bool
+) -> None:
     """A session goes on where it was when its worker is killed.
 
     What is sent to a worker that is dead already cannot be written; one that is dying
@@ -140,7 +135,7 @@ def test_lost_worker_is_replaced(own: Pool, *, noticed: bool) -> None:
     """
     session = own.open(3)
     before = [session.run(command) for command in SCRIPT[:5]]
-    [worker] = workers() - KEPT
+    [worker] = workers() - kept
     os.kill(worker.pid, signal.SIGKILL)
     if noticed:
         wait_until_dead(worker)
@@ -149,7 +144,7 @@ def test_lost_worker_is_replaced(own: Pool, *, noticed: bool) -> None:
 
     assert before[2].output == after.output
     own.close()
-    assert workers() == KEPT
+    assert workers() == kept
 
 
 def wait_until_dead(process: psutil.Process) -> None:
@@ -170,25 +165,18 @@ def workers() -> set[psutil.Process]:
     return found
 
 
-KEPT: set[psutil.Process] = set()
-"""The worker of the module."""
-
-
-@pytest.fixture(autouse=True, scope="module")
-def _kept(pool: Pool) -> None:
-    """Remember the worker of the module."""
+@pytest.fixture(scope="module")
+def kept(pool: Pool) -> set[psutil.Process]:
+    """The worker of the module."""
     pool.start()
-    KEPT.update(workers())
+    return workers()
 
 
 @pytest.fixture
 def own() -> Iterator[Pool]:
-    """One worker more, which a test may kill."""
-    made = Pool(1)
-    try:
+    """A worker more, of one test, which may kill it."""
+    with contextlib.closing(Pool(1)) as made:
         yield made
-    finally:
-        made.close()
 
 
 @pytest.mark.parametrize(
@@ -240,7 +228,7 @@ def test_help_is_plain_text(pool: Pool) -> None:
 
 
 def test_recycled_worker_keeps_its_sessions(
-    own: Pool, monkeypatch: pytest.MonkeyPatch
+    own: Pool, kept: set[psutil.Process], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A worker that has served its time is replaced; open sessions move on."""
     from pytest_awsbench.envs.server import pool as module
@@ -248,10 +236,10 @@ def test_recycled_worker_keeps_its_sessions(
     monkeypatch.setattr(module, "RECYCLE", 3)
     stays, comes = own.open(1), own.open(2)
     stays.run("aws s3 mb s3://stays")
-    [first] = workers() - KEPT
+    [first] = workers() - kept
     for seed in range(4):
         comes.reset(seed)
-    [second] = workers() - KEPT
+    [second] = workers() - kept
 
     assert first != second
     assert "stays" in stays.run("aws s3 ls").output

@@ -7,6 +7,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -99,14 +100,22 @@ def _written(run: Path, page: Path) -> tuple[float, float]:
     return time.perf_counter() - began, time.process_time() - used
 
 
-def _in_browser(page: Path) -> Iterator[tuple[str, float]]:
-    """Yield milliseconds to the first paint, and of the slowest keystroke."""
+@contextmanager
+def chromium() -> Iterator[Any]:
+    """Open Chromium, without a window."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=shutil.which("chromium"), args=["--no-sandbox"]
         )
+        yield browser
+        browser.close()
+
+
+def _in_browser(page: Path) -> Iterator[tuple[str, float]]:
+    """Yield milliseconds to the first paint, and of the slowest keystroke."""
+    with chromium() as browser:
         paints, keys = [], []
         for _ in range(ROUNDS):
             view = browser.new_page()
@@ -115,6 +124,5 @@ def _in_browser(page: Path) -> Iterator[tuple[str, float]]:
             view.wait_for_timeout(1000)
             keys += [view.evaluate(KEYSTROKE, "b-12"[: n + 1]) for n in range(4)]
             view.close()
-        browser.close()
     yield "ms to the first paint", round(median(paints))
     yield "ms, slowest keystroke", round(max(keys))

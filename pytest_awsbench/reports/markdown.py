@@ -139,7 +139,7 @@ def _rankings(data: Mapping[str, Any]) -> Iterator[str]:
     for stored in data.get("rankings", ()):
         ranking = Ranking.from_json(stored)
         heads, *rows = ranking_rows(ranking)
-        yield f"**{len(rows)} models by {ranking.primary}**"
+        yield f"**{ranking.title}**"
         yield ""
         yield f"| {' | '.join(heads)} |"
         yield f"|{'---|' * len(heads)}"

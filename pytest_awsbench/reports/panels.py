@@ -156,7 +156,7 @@ def ranking_panel(pictures: Pictures, data: Document, ranking: Ranking) -> Ranki
     title = f"{ranking.primary} by model"
     heads, *rows = ranking_rows(ranking)
     return RankingPanel(
-        title=f"{ranking.suite}: {len(rows)} models by {ranking.primary}",
+        title=f"{ranking.suite}: {ranking.title}",
         suite=ranking.suite,
         heads=heads,
         rows=rows,

@@ -87,7 +87,7 @@ def as_baseline(side: Side) -> dict[str, Any]:
         decoding=side.run["decoding"],
         versions=data["versions"],
         metrics={m["name"]: m["version"] for m in side.asked["metrics"]},
-        items=arm_of_side(side).items,
+        items={},  # no part of its provenance
         settings=side.asked["settings"],
     )
     return {

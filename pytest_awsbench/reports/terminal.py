@@ -44,14 +44,13 @@ def run_lines(document: RunDocument) -> Iterator[str]:
     if first.detail:
         yield f"  {visible(first.detail)}"
     for run in data["runs"]:
-        asked = data["suites"][run["suite"]]["data"]
+        suite = data["suites"][run["suite"]]
         outcomes = ", ".join(f"{n} {word}" for word, n in run["outcomes"].items())
-        answered = f"{len(run['results'])} of {asked['samples']} answered"
+        answered = f"{len(run['results'])} of {suite['data']['samples']} answered"
         yield f"{run['node_prefix']}: {answered}{f': {outcomes}' if outcomes else ''}"
         if rows := [*_rows(run)]:
             heads = (HEADS[0], run["model"]["name"], *HEADS[1:])
             yield from (f"  {text}" for text in aligned([heads, *rows]))
-        suite = data["suites"][run["suite"]]
         yield from (f"  {text}" for text in cut.run_lines(run, suite))
         primary = suite["primary"]
         for flip in run["flips"]:

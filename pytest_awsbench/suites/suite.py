@@ -107,6 +107,10 @@ class Suite:
         """Return how a metric is shown."""
         return "number" if metric in self.numbers else "share"
 
+    def direction(self, metric: str) -> Literal["higher", "lower"]:
+        """Return which way a metric is better."""
+        return "lower" if metric in self.lower else "higher"
+
     def score(
         self, sample: Sample, completion: Answer, extra: Sequence[Score] = ()
     ) -> Result:
